@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Works as root on a bare Debian bookworm or trixie: prerequisites come from apt and pip, base trees of both releases are
+# made by mmdebstrap and kept in /var/cache/fpmjail-tests.
+
+PYTHON := .venv/bin/python
+WORKERS ?= 2
+PYTEST := $(PYTHON) -m pytest --timeout 1200 --durations 15
+
+.PHONY: help demo test unit lint deb trees host clean clean-cache
+
+help:
+	@echo "make demo         build everything, install a site in a throw-away container, upgrade under load, show it"
+	@echo "make test         every test, on both releases (about a quarter of an hour)"
+	@echo "make unit         the fast tests, no root needed"
+	@echo "make lint         ruff, mypy, shellcheck"
+	@echo "make deb          the packages of both releases, into build/"
+	@echo "make clean        remove what these commands made in this directory"
+	@echo "make clean-cache  remove the base trees as well"
+
+demo: host .venv/ready
+	$(PYTHON) -m tests.demo
+
+test: host .venv/ready trees
+	$(PYTEST) --numprocesses $(WORKERS) --dist loadgroup tests
+
+unit: .venv/ready
+	$(PYTEST) tests/unit
+
+lint: .venv/ready
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m pytest tests/test_linters.py
+
+deb: host .venv/ready
+	$(PYTHON) -m tests.lifecycle.packages --output build
+
+trees: host .venv/ready
+	$(PYTHON) -m tests.lifecycle.trees
+
+host:
+	.ci/prepare host
+
+.venv/ready: tests/requirements.txt .ci/prepare
+	.ci/prepare venv .venv
+
+clean:
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+clean-cache: clean
+	rm -rf /var/cache/fpmjail-tests

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The bytes of a site description -> a frozen Site, or all of its problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+from fpmjail_deb import document, names, schema
+from fpmjail_deb.document import Mapping, Node, Refused, Scalar, join
+from fpmjail_deb.errors import DescriptionError, Problem
+from fpmjail_deb.release import RELEASES
+from fpmjail_deb.rules import Reading, T, UnreadError, suggest
+from fpmjail_deb.schema import BY_PATH, CHILDREN, Field
+from fpmjail_deb.site import Htaccess, Jail, Limits, Location, Php, Pool, ProcessManager, Site, Tls, Web
+
+
+def read_site(data: bytes, file: str) -> Site:
+    """Read one description; `file` names it in messages and origins.
+
+    Raises DescriptionError with all problems of the file, sorted by position.
+    """
+    read = document.read(data, file)
+    reading = Reading(list(read.problems))
+    values = Values(read.root, reading)
+    for check in CHECKS:
+        check(values, reading)
+    if reading.problems:
+        raise DescriptionError(reading.problems)
+    return _site(values, reading)
+
+
+def warnings(site: Site) -> tuple[Problem, ...]:
+    """Return what a good description allows and its author should know."""
+    if site.web.htaccess is not Htaccess.ALL:
+        return ()
+    path = schema.HTACCESS.path
+    message = "with all, whoever can write an .htaccess file runs code as the web server, outside of every jail"
+    return (Problem(dict(site.origins)[path], path, message, "safe leaves out what makes that possible"),)
+
+
+class Values:
+    """The values of all keys, typed by their rows of the table; a key that could not be read is missing."""
+
+    def __init__(self, root: Mapping, reading: Reading) -> None:
+        nodes = dict(_keys(root, "", reading))
+        self._values: dict[str, object] = {}
+        for row in schema.FIELDS:
+            try:
+                self._values[row.path] = _value(row, nodes.get(row.path), root, reading)
+            except UnreadError:
+                continue
+
+    def __getitem__(self, row: Field[T]) -> T:
+        return cast(T, self._values[row.path])
+
+    def have(self, *rows: Field[Any]) -> bool:
+        """Whether all of these keys could be read, or have their defaults."""
+        return all(row.path in self._values for row in rows)
+
+
+def _keys(group: Mapping, prefix: str, reading: Reading) -> Iterator[tuple[str, Node]]:
+    for key, node in group.entries:
+        path = join(prefix, key.text)
+        if key.text not in CHILDREN[prefix]:
+            reading.refuse(key.location, path, "unknown key", _advice(prefix, key.text))
+        elif path in CHILDREN and (path not in BY_PATH or isinstance(node, Mapping) or _empty(node)):
+            yield from _group(node, path, reading)
+        else:
+            reading.origins[path] = key.location
+            yield path, node
+
+
+def _group(node: Node, path: str, reading: Reading) -> Iterator[tuple[str, Node]]:
+    if isinstance(node, Mapping):
+        yield from _keys(node, path, reading)
+    elif not isinstance(node, Refused) and not _empty(node):
+        message = f"expected a group of keys, found {document.kind(node)}"
+        reading.refuse(node.location, path, message, _known_here(path))
+
+
+def _empty(node: Node) -> bool:
+    """Whether a group has nothing in it, because all its lines are comments; it is then as if it were not there."""
+    return isinstance(node, Scalar) and node.missing
+
+
+def _advice(prefix: str, key: str) -> str:
+    if join(prefix, key) in BY_PATH:
+        return "write each part of it on a line of its own, the next one indented deeper"
+    elsewhere = [path for path in (*BY_PATH, *CHILDREN) if path.rpartition(".")[2] == key and path]
+    if elsewhere:
+        above = elsewhere[0].rpartition(".")[0]
+        return f'it belongs below "{above}"' if above else "it belongs in the first column"
+    return suggest(key, CHILDREN[prefix]) or _known_here(prefix)
+
+
+def _known_here(prefix: str) -> str:
+    return f"known here: {', '.join(CHILDREN[prefix])}"
+
+
+def _value(row: Field[T], node: Node | None, root: Mapping, reading: Reading) -> T | None:
+    if node is not None:
+        return row.rule.read(node, row.path, reading)
+    if row.required:
+        hint = f"add a line such as `{row.path}: {row.example}`"
+        raise reading.refuse(root.location, row.path, f"expected {row.rule.expected}, found nothing", hint)
+    if row.default is None:
+        return None
+    return row.rule.read(written(row.default), row.path, Reading())
+
+
+def written(text: str) -> Node:
+    """Return the node of a value as it stands in the table."""
+    [(_, node)] = document.read(f"value: {text}".encode(), "schema").root.entries
+    return node
+
+
+def _place(reading: Reading, *rows: Field[Any]) -> Location:
+    """Return where the first of these keys that is given stands: the defaults alone never are in conflict."""
+    return next(reading.origins[row.path] for row in rows if row.path in reading.origins)
+
+
+def _check_php_version(values: Values, reading: Reading) -> None:
+    if not values.have(schema.PHP_VERSION, schema.RELEASE_NAMES):
+        return
+    version = values[schema.PHP_VERSION]
+    shipping = [name for name in values[schema.RELEASE_NAMES] if version in (None, *RELEASES[name].php_versions)]
+    for name in values[schema.RELEASE_NAMES]:
+        if name not in shipping:
+            message = f"{name} has PHP {', '.join(RELEASES[name].php_versions)}, not {version}"
+            hint = _leave_out_or(shipping)
+            reading.refuse(_place(reading, schema.PHP_VERSION), schema.PHP_VERSION.path, message, hint)
+
+
+def _leave_out_or(shipping: list[str]) -> str:
+    only = f", or build for the releases that have it: releases: [{', '.join(shipping)}]" if shipping else ""
+    return f"leave it out{only}"
+
+
+def _check_extensions(values: Values, reading: Reading) -> None:
+    if not values.have(schema.EXTENSIONS, schema.RELEASE_NAMES):
+        return
+    codenames = values[schema.RELEASE_NAMES]
+    for index, extension in enumerate(values[schema.EXTENSIONS]):
+        shipping = [codename for codename in codenames if extension in RELEASES[codename].extensions]
+        if len(shipping) < len(codenames):
+            path = f"{schema.EXTENSIONS.path}[{index}]"
+            lacking = ", ".join(codename for codename in codenames if codename not in shipping)
+            message = f"{lacking} does not ship {extension}"
+            reading.refuse(reading.origins[path], path, message, _leave_out_or(shipping))
+
+
+_SPARE = (schema.START_SERVERS, schema.MIN_SPARE_SERVERS, schema.MAX_SPARE_SERVERS)
+
+
+def _check_spare_servers(values: Values, reading: Reading) -> None:
+    if not values.have(schema.PROCESS_MANAGER, schema.MAX_CHILDREN, *_SPARE):
+        return
+    if values[schema.PROCESS_MANAGER] is not ProcessManager.DYNAMIC:
+        for row in _SPARE:
+            if row.path in reading.origins:
+                message = "only means something with process_manager: dynamic"
+                reading.refuse(reading.origins[row.path], row.path, message, "leave it out")
+        return
+    rising = (schema.MIN_SPARE_SERVERS, schema.START_SERVERS, schema.MAX_SPARE_SERVERS, schema.MAX_CHILDREN)
+    found = [values[row] for row in rising]
+    if found != sorted(found):
+        words = " <= ".join(row.path.rpartition(".")[2] for row in rising)
+        message = f"expected {words}, found {', '.join(map(str, found))}"
+        hint = f"the defaults are {', '.join(str(row.default) for row in rising)}"
+        reading.refuse(_place(reading, *rising, schema.PROCESS_MANAGER), "php.pool", message, hint)
+
+
+def _check_slow_log(values: Values, reading: Reading) -> None:
+    rows = (schema.SLOW_LOG, schema.REQUEST_TIMEOUT)
+    if values.have(*rows) and values[schema.SLOW_LOG] > values[schema.REQUEST_TIMEOUT]:
+        message = f"expected at most php.pool.request_timeout, {values[schema.REQUEST_TIMEOUT]}s"
+        found = f"found {values[schema.SLOW_LOG]}s"
+        reading.refuse(_place(reading, *rows), schema.SLOW_LOG.path, f"{message}, {found}", "0 is no slow log")
+
+
+def _check_tasks(values: Values, reading: Reading) -> None:
+    rows = (schema.TASKS, schema.MAX_CHILDREN)
+    if not values.have(*rows):
+        return
+    least = values[schema.MAX_CHILDREN] + 2
+    if values[schema.TASKS] < least:
+        message = f"expected at least {least} for {least - 2} processes and their master, found {values[schema.TASKS]}"
+        reading.refuse(_place(reading, *rows), schema.TASKS.path, message, "raise it, or lower php.pool.max_children")
+
+
+def _check_certificate(values: Values, reading: Reading) -> None:
+    given = [row for row in (schema.CERTIFICATE, schema.KEY) if row.path in reading.origins]
+    if len(given) == 1:
+        message = "certificate and key belong together, found one of them"
+        reading.refuse(_place(reading, *given), given[0].path, message, "give both, or none for those of certbot")
+
+
+def _check_domains(values: Values, reading: Reading) -> None:
+    if values.have(schema.DOMAINS) and values[schema.DOMAINS][0].startswith("*."):
+        path = f"{schema.DOMAINS.path}[0]"
+        hint = "put another one first: it names the site and its certificate"
+        reading.refuse(reading.origins[path], path, "the first host name cannot have a *.", hint)
+
+
+def _check_aliases(values: Values, reading: Reading) -> None:
+    if not values.have(schema.DOMAINS, schema.ALIASES):
+        return
+    for index, alias in enumerate(values[schema.ALIASES]):
+        if alias in values[schema.DOMAINS]:
+            path = f"{schema.ALIASES.path}[{index}]"
+            reading.refuse(reading.origins[path], path, f"{alias} is one of the domains already", "keep one")
+
+
+def _check_front_controller(values: Values, reading: Reading) -> None:
+    if not values.have(schema.FRONT_CONTROLLER, schema.WRITABLE):
+        return
+    script = values[schema.FRONT_CONTROLLER] or ""
+    for directory in values[schema.WRITABLE]:
+        if script.startswith(f"{directory}/"):
+            place = _place(reading, schema.FRONT_CONTROLLER)
+            message = f"it is below the writable directory {directory}, where PHP never runs"
+            reading.refuse(place, schema.FRONT_CONTROLLER.path, message, "move the script, or the uploads")
+
+
+CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
+    _check_php_version,
+    _check_extensions,
+    _check_spare_servers,
+    _check_slow_log,
+    _check_tasks,
+    _check_certificate,
+    _check_domains,
+    _check_aliases,
+    _check_front_controller,
+)
+"""The rules between keys; each keeps silent if one of its keys has a problem of its own."""
+
+
+def _site(values: Values, reading: Reading) -> Site:
+    name, domains = values[schema.SITE], values[schema.DOMAINS]
+    return Site(
+        name=name,
+        version=values[schema.VERSION],
+        maintainer=values[schema.MAINTAINER],
+        description=values[schema.DESCRIPTION] or f"PHP website {domains[0]} in a sealed jail",
+        releases=values[schema.RELEASE_NAMES],
+        domains=domains,
+        aliases=values[schema.ALIASES],
+        user=values[schema.USER] or names.user(name),
+        uid=values[schema.UID],
+        isolation=values[schema.ISOLATION],
+        php=_php(values),
+        web=_web(values),
+        jail=Jail(charsets=values[schema.JAIL_CHARSETS]),
+        writable=values[schema.WRITABLE],
+        origins=tuple(sorted(reading.origins.items())),
+    )
+
+
+def _php(values: Values) -> Php:
+    return Php(
+        version=values[schema.PHP_VERSION],
+        extensions=values[schema.EXTENSIONS],
+        pool=_pool(values),
+        settings=values[schema.SETTINGS],
+        env=values[schema.ENVIRONMENT],
+        limits=Limits(memory=values[schema.MEMORY], tasks=values[schema.TASKS]),
+    )
+
+
+def _pool(values: Values) -> Pool:
+    return Pool(
+        process_manager=values[schema.PROCESS_MANAGER],
+        max_children=values[schema.MAX_CHILDREN],
+        start_servers=values[schema.START_SERVERS],
+        min_spare_servers=values[schema.MIN_SPARE_SERVERS],
+        max_spare_servers=values[schema.MAX_SPARE_SERVERS],
+        idle_timeout=values[schema.IDLE_TIMEOUT],
+        max_requests=values[schema.MAX_REQUESTS],
+        request_timeout=values[schema.REQUEST_TIMEOUT],
+        slow_log=values[schema.SLOW_LOG],
+    )
+
+
+def _web(values: Values) -> Web:
+    return Web(
+        server=values[schema.SERVER],
+        document_root=values[schema.DOCUMENT_ROOT],
+        front_controller=values[schema.FRONT_CONTROLLER],
+        htaccess=values[schema.HTACCESS],
+        tls=_tls(values),
+        headers=values[schema.HEADERS],
+        access_log=values[schema.ACCESS_LOG],
+    )
+
+
+def _tls(values: Values) -> Tls | None:
+    if values[schema.TLS] == "none":
+        return None
+    directory = f"/etc/letsencrypt/live/{values[schema.DOMAINS][0]}"
+    return Tls(
+        certificate=values[schema.CERTIFICATE] or f"{directory}/fullchain.pem",
+        key=values[schema.KEY] or f"{directory}/privkey.pem",
+        redirect=values[schema.REDIRECT],
+    )

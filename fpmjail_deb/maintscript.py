@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Events of a package's life -> ordered snippets -> the maintainer scripts (Debian policy chapter 6).
+
+A snippet is a template in templates/maintscript; in the script it stands between two lines that name it, its file and
+the lines of the site description that it depends on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from fpmjail_deb.origins import Origins
+from fpmjail_deb.render import render
+
+
+class Event(Enum):
+    """What dpkg tells a maintainer script: (script, first arguments that mean it)."""
+
+    CONFIGURE = ("postinst", ("configure", "abort-upgrade", "abort-remove", "abort-deconfigure"))
+    BEFORE_REMOVAL = ("prerm", ("remove", "deconfigure"))
+    REMOVED = ("postrm", ("remove",))
+    PURGE = ("postrm", ("purge",))
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """One piece of a script; `keys` are the fields of the description that it depends on."""
+
+    event: Event
+    name: str
+    keys: tuple[str, ...]
+
+    @property
+    def template(self) -> str:
+        """Return the name of its template."""
+        return f"maintscript/{self.event.value[0]}-{self.name}"
+
+
+IGNORED: Mapping[str, tuple[str, ...]] = {
+    "postinst": ("triggered",),
+    "prerm": ("upgrade", "failed-upgrade"),
+    "postrm": ("upgrade", "failed-upgrade", "abort-install", "abort-upgrade", "disappear"),
+}
+"""Arguments that ask nothing of a site: it stays up while its package is upgraded."""
+
+
+def snippets(certificate: bool) -> tuple[Snippet, ...]:
+    """Return the snippets in the order in which they run; `certificate`: the site waits for one."""
+    return (
+        Snippet(Event.CONFIGURE, "accounts", ("user", "uid")),
+        Snippet(Event.CONFIGURE, "units", ("site", "web.tls")),
+        *(() if certificate else (Snippet(Event.CONFIGURE, "former-units", ("web.tls",)),)),
+        Snippet(Event.CONFIGURE, "configure", ("site",)),
+        Snippet(Event.CONFIGURE, "reload", ("web.server",)),
+        Snippet(Event.BEFORE_REMOVAL, "remove", ("site",)),
+        Snippet(Event.REMOVED, "reload-units", ("site",)),
+        Snippet(Event.PURGE, "purge-jail", ("site",)),
+        Snippet(Event.PURGE, "purge-state", ("site",)),
+        Snippet(Event.PURGE, "purge-base", ("web.document_root", "writable")),
+        Snippet(Event.PURGE, "purge-virtual-host", ("web.server",)),
+        Snippet(Event.PURGE, "purge-units", ("site", "web.tls")),
+    )
+
+
+def scripts(chosen: tuple[Snippet, ...], origins: Origins, values: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    """Return (name, text) of every script that the snippets make, sorted by name. Raises BuildError."""
+    names = sorted({snippet.event.value[0] for snippet in chosen})
+    return tuple((name, _script(name, chosen, origins, values)) for name in names)
+
+
+def _script(name: str, chosen: tuple[Snippet, ...], origins: Origins, values: Mapping[str, object]) -> str:
+    cases = [
+        {
+            "arguments": event.value[1],
+            "snippets": [_text(snippet, origins, values) for snippet in chosen if snippet.event is event],
+        }
+        for event in Event
+        if event.value[0] == name
+    ]
+    # A postrm that fails keeps the package half removed for ever, so it takes anything.
+    script = {"script": name, "cases": cases, "ignored": IGNORED[name], "strict": name != "postrm"}
+    return render("maintscript/script", {**values, **script})
+
+
+def _text(snippet: Snippet, origins: Origins, values: Mapping[str, object]) -> Mapping[str, str]:
+    text = render(snippet.template, values).rstrip("\n")
+    indented = "\n".join(f"\t{line}" if line else "" for line in text.split("\n"))
+    note = origins.note(*snippet.keys)
+    return {"name": snippet.name, "origin": f"templates/{snippet.template}, {note}", "text": indented}

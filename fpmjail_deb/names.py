@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every name that a site NAME brings with it: package, user, units, paths. Pure functions.
+
+`site-NAME-jail` names package, units, pool and virtual host alike, so that one word finds all of a site.
+"""
+
+from __future__ import annotations
+
+import re
+
+LONGEST_USER = 31  # useradd(8) allows 32; utmp shows 31
+LONGEST_SOCKET_PATH = 107  # sun_path has 108 bytes with its final NUL, unix(7)
+LONGEST_UNIT = 255  # systemd.unit(5)
+
+SITE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,24}")
+USER_NAME = re.compile(r"_[a-z0-9][a-z0-9-]{0,29}")
+
+DEBIAN_USERS = frozenset({"_apt", "_chrony", "_flatpak", "_lldpd", "_rpc", "_ssh"})
+"""Accounts of Debian's own packages that would pass for a site's."""
+
+FOREIGN_SITES = {"html": "/var/www/html is the web server's own"}
+"""Names whose base directory belongs to somebody else, each with the reason."""
+
+_UNESCAPED = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ:_.")
+
+
+def package(name: str) -> str:
+    """Return the name of the site's package, which pool and virtual host share."""
+    return f"site-{name}-jail"
+
+
+def user(name: str) -> str:
+    """Return the site's user and group unless its description names another."""
+    return f"_site-{name}"
+
+
+def base_directory(name: str) -> str:
+    """Return the directory of the site's data: root's, never deleted."""
+    return f"/var/www/{name}"
+
+
+def log_directory(name: str) -> str:
+    """Return the directory of PHP's error log and slow log."""
+    return f"/var/log/fpmjail/{name}"
+
+
+def jail_directory(name: str) -> str:
+    """Return the root directory of the site's jail."""
+    return f"/var/lib/fpmjail/jails/{name}"
+
+
+def image_directory(name: str) -> str:
+    """Return the mount point of the image inside the site's jail."""
+    return f"{jail_directory(name)}/.image"
+
+
+def socket_path(name: str) -> str:
+    """Return the socket on which PHP answers the web server."""
+    return f"/run/fpmjail/{name}.sock"
+
+
+def service_unit(name: str) -> str:
+    """Return the unit of the site's PHP-FPM."""
+    return f"{package(name)}.service"
+
+
+def socket_unit(name: str) -> str:
+    """Return the unit that holds the site's socket."""
+    return f"{package(name)}.socket"
+
+
+def certificate_unit(name: str) -> str:
+    """Return the path unit that waits for the site's certificate."""
+    return f"{package(name)}-certificate.path"
+
+
+def mount_unit(name: str) -> str:
+    """Return the unit that mounts the image; systemd demands that the path makes its name, systemd.mount(5)."""
+    return f"{unit_path_escape(image_directory(name))}.mount"
+
+
+def slice_unit(name: str) -> str:
+    """Return the slice of the site's processes, a child of fpmjail.slice: an unescaped dash would nest deeper."""
+    return f"fpmjail-{unit_escape(name)}.slice"
+
+
+def unit_escape(text: str) -> str:
+    """Return text as part of a unit name, like `systemd-escape TEXT`."""
+    return "".join(
+        "-" if byte == "/" else byte if byte in _UNESCAPED and (index or byte != ".") else f"\\x{ord(byte):02x}"
+        for index, byte in enumerate(text.encode().decode("latin-1"))
+    )
+
+
+def unit_path_escape(path: str) -> str:
+    """Return a path as part of a unit name, like `systemd-escape --path PATH`; "/" becomes "-".
+
+    Raises ValueError for a path with a ".." in it, as systemd-escape does.
+    """
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise ValueError(f'a unit cannot be named after {path!r}: it has a ".." in it')
+    return unit_escape("/".join(parts)) or "-"

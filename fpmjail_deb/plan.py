@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""(Site, Release, Build) -> PackagePlan: the whole package as a value. No disk, no clock, no environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from fpmjail_deb import __version__, maintscript, metadata
+from fpmjail_deb.contents import Directory, Entry, File, PackagePlan, Symlink, with_parents
+from fpmjail_deb.origins import Origins, origins
+from fpmjail_deb.pool import pool_values
+from fpmjail_deb.profile import php_version, profile
+from fpmjail_deb.release import Release
+from fpmjail_deb.render import render
+from fpmjail_deb.sandbox import sandbox
+from fpmjail_deb.site import Site
+from fpmjail_deb.site_json import site_json
+from fpmjail_deb.site_names import SiteNames, made_directories, site_names
+from fpmjail_deb.virtual_host import virtual_host_values
+
+__all__ = ["Build", "Directory", "Entry", "File", "PackagePlan", "Symlink", "plan"]
+
+GENERATOR = f"fpmjail-deb {__version__}"
+RUNTIME = "fpmjail (>= 0.1~)"
+UNITS = "usr/lib/systemd/system"
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What a package owes to the moment it is built: the time of all its files, in seconds since 1970."""
+
+    epoch: int
+
+
+def plan(site: Site, release: Release, build: Build) -> PackagePlan:
+    """Return the package of a site for a release. Raises BuildError for what a file's grammar cannot hold."""
+    names, where = site_names(site), origins(site)
+    values = _values(site, release, names, where)
+    chosen = maintscript.snippets(certificate=site.web.tls is not None)
+    return PackagePlan(
+        control=_control(site, release, names),
+        entries=with_parents((*_rendered(site, names, values), *_written(site, release, build, names, where))),
+        scripts=maintscript.scripts(chosen, where, values),
+        epoch=build.epoch,
+    )
+
+
+def _values(site: Site, release: Release, names: SiteNames, where: Origins) -> Mapping[str, object]:
+    """Return what the templates may use."""
+    return {
+        "generator": GENERATOR,
+        "site": site,
+        "names": names,
+        "origins": where,
+        "php": php_version(site, release),
+        "pool": pool_values(site, names.base),
+        "web": virtual_host_values(site),
+        "sandbox": sandbox(site),
+        "filesystem": {"bind": names.bound, "writable": names.writable},
+        "writable_paths": " ".join(f"-+{path}" for path in names.writable),
+        "image_source": f"/var/lib/fpmjail/images/{profile(site, release)['id']}",
+        "certificate_paths": _certificate_paths(site),
+        "enabled_units": (names.socket_unit, *((names.certificate_unit,) if site.web.tls else ())),
+        "made_directories": made_directories(site),
+    }
+
+
+def _certificate_paths(site: Site) -> tuple[str, ...]:
+    """Return what changes with the certificate: the files, and their directories, where certbot exchanges links."""
+    if site.web.tls is None:
+        return ()
+    files = (PurePosixPath(site.web.tls.certificate), PurePosixPath(site.web.tls.key))
+    return tuple(sorted({str(path) for file in files for path in (file, file.parent)}))
+
+
+def _rendered(site: Site, names: SiteNames, values: Mapping[str, object]) -> tuple[File, ...]:
+    """Return the files that are made of templates."""
+    templates = {
+        f"{names.share}/pool.conf": "pool.conf",
+        f"{names.share}/apache.conf": "apache.conf",
+        f"{UNITS}/{names.service_unit}": "service",
+        f"{UNITS}/{names.socket_unit}": "socket",
+        f"{UNITS}/{names.mount_unit}": "mount",
+        f"{UNITS}/{names.slice_unit}": "slice",
+        f"usr/lib/sysusers.d/{names.package}.conf": "sysusers",
+        f"usr/lib/tmpfiles.d/{names.package}.conf": "tmpfiles",
+        f"etc/logrotate.d/{names.package}": "logrotate",
+        f"usr/share/doc/{names.package}/copyright": "copyright",
+    }
+    if site.web.tls:
+        templates[f"{UNITS}/{names.certificate_unit}"] = "certificate.path"
+    return tuple(
+        File(path, render(template, values).encode(), conffile=path.startswith("etc/"))
+        for path, template in templates.items()
+    )
+
+
+def _written(
+    site: Site, release: Release, build: Build, names: SiteNames, where: Origins
+) -> tuple[File | Symlink, ...]:
+    """Return what no template makes."""
+    description = site_json(site, release, names, where, GENERATOR)
+    change = f"Made by {GENERATOR} from {where.source} for {release.codename}."
+    version = f"{site.version}{release.suffix}"
+    log = metadata.changelog(names.package, version, release.codename, site.maintainer, change, build.epoch)
+    return (
+        File(f"{names.share}/site.json", (json.dumps(description, indent="\t") + "\n").encode()),
+        File(f"usr/share/doc/{names.package}/changelog.gz", log),
+        Symlink(f"etc/apache2/sites-available/{names.package}.conf", f"/{names.share}/apache.conf"),
+    )
+
+
+def _control(site: Site, release: Release, names: SiteNames) -> tuple[tuple[str, str], ...]:
+    return (
+        ("Package", names.package),
+        ("Version", f"{site.version}{release.suffix}"),
+        ("Architecture", "all"),
+        ("Maintainer", site.maintainer),
+        ("Depends", ", ".join(_depends(site, release))),
+        ("Section", "web"),
+        ("Priority", "optional"),
+        ("Homepage", f"https://{site.domains[0]}/"),
+        ("Description", metadata.extended_description(site.description, _paragraphs(site, names))),
+    )
+
+
+def _depends(site: Site, release: Release) -> tuple[str, ...]:
+    php = f"php{php_version(site, release)}"
+    extensions = sorted({f"{php}-{extension}" for extension in site.php.extensions})
+    return (RUNTIME, f"{php}-fpm", *extensions, "apache2")
+
+
+def _paragraphs(site: Site, names: SiteNames) -> tuple[str, ...]:
+    return (
+        f"Virtual host, PHP-FPM and jail of the website {site.domains[0]}. PHP runs as {site.user} behind systemd's "
+        f"walls and sees of this server only {names.base}, its logs, and copies of what it needs, "
+        "which the fpmjail package keeps up to date.",
+        f"The website itself lies in {names.document_root}; it is not part of this package and outlives it.",
+    )

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What FPM's pool says beyond the site description: the workers' environment and PHP's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fpmjail_deb.render import ini
+from fpmjail_deb.site import Site
+
+ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": "/tmp"}
+"""What every program expects; the site description may say otherwise."""
+
+PREFIX = "FPMJAIL_ENV_"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolValues:
+    """`environment` holds finished right-hand sides of env[], `unit_environment` the variables those refer to."""
+
+    environment: tuple[tuple[str, str], ...]
+    unit_environment: tuple[tuple[str, str], ...]
+    settings: tuple[tuple[str, str], ...]
+
+
+def pool_values(site: Site, home: str) -> PoolValues:
+    """Return the values in the order of their names. Raises BuildError for one that FPM cannot hold."""
+    environment = sorted({"HOME": home, **ENVIRONMENT, **dict(site.php.env)}.items())
+    return PoolValues(
+        tuple((name, f"${PREFIX}{name}" if needs_unit(value) else ini(value)) for name, value in environment),
+        tuple((f"{PREFIX}{name}", value) for name, value in environment if needs_unit(value)),
+        tuple(sorted(site.php.settings)),
+    )
+
+
+def needs_unit(value: str) -> bool:
+    """Whether FPM would take a value for something else: `$NAME` is a variable, `$pool` the pool's name, in quotes too.
+
+    (fpm_env_conf_wp and fpm_conf_expand_pool_name.) What comes out of a variable is not looked at again.
+    """
+    return value.startswith("$") or "$pool" in value

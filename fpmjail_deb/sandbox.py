@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The walls around PHP as one list of systemd directives (systemd.exec(5)), for the service and for site.json.
+
+None names a path of the site: whoever runs something else for the site adds those. Understood by systemd 252.
+"""
+
+from __future__ import annotations
+
+from fpmjail_deb import names
+from fpmjail_deb.site import Site
+
+Directive = tuple[str, str]
+
+_WALLS: tuple[Directive, ...] = (
+    ("UMask", "0022"),  # 0027 would make uploads unreadable for the web server
+    ("MountAPIVFS", "yes"),
+    ("CapabilityBoundingSet", ""),
+    ("AmbientCapabilities", ""),
+    ("NoNewPrivileges", "yes"),
+    ("PrivateUsers", "yes"),
+    ("PrivateDevices", "yes"),
+    ("PrivateIPC", "yes"),
+    ("RemoveIPC", "yes"),
+    ("KeyringMode", "private"),
+    ("ProtectSystem", "strict"),
+    ("ProtectHome", "yes"),
+    ("ProtectProc", "invisible"),
+    ("ProcSubset", "pid"),
+    ("ProtectClock", "yes"),
+    ("ProtectHostname", "yes"),
+    ("ProtectKernelTunables", "yes"),
+    ("ProtectKernelModules", "yes"),
+    ("ProtectKernelLogs", "yes"),
+    ("ProtectControlGroups", "yes"),
+    ("RestrictNamespaces", "yes"),
+    ("RestrictRealtime", "yes"),
+    ("RestrictSUIDSGID", "yes"),
+    ("LockPersonality", "yes"),
+    ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6"),
+    ("SystemCallArchitectures", "native"),
+    ("SystemCallFilter", "@system-service"),
+    ("SystemCallFilter", "~@privileged @resources"),
+)
+
+_SLOW_LOG: Directive = ("SystemCallFilter", "ptrace process_vm_readv")
+"""FPM's master looks into a slow worker; without these calls its slow log kills it (SIGSYS, seen)."""
+
+_ERROR: Directive = ("SystemCallErrorNumber", "EPERM")
+"""A forbidden call fails; without it chgrp() in a script would kill the worker (seen)."""
+
+
+def sandbox(site: Site) -> tuple[Directive, ...]:
+    """Return the directives in the order in which systemd must read them: later filters change earlier ones."""
+    slow_log = (_SLOW_LOG,) if site.php.pool.slow_log else ()
+    return (("Slice", names.slice_unit(site.name)), *_WALLS, *slow_log, _ERROR)

@@ -1,0 +1,423 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The table of all keys of a site description.
+
+One row says everything about a key: its rule, its default as one would write it, what it means, an example. Reading,
+"did you mean", the JSON Schema, the starter file and the table in fpmjail-site(5) all come from here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Generic
+
+import yaml
+
+from fpmjail_deb import rules
+from fpmjail_deb.document import join
+from fpmjail_deb.release import BUILT_IN, CHARSETS, PART_OF, RELEASES
+from fpmjail_deb.rules import ListRule, MapRule, Rule, T_co
+from fpmjail_deb.site import Htaccess, Isolation, ProcessManager, WebServer
+
+DAY = 24 * 3600
+
+SETTINGS_OF_THE_JAIL = {
+    "error_log": "the jail logs to /var/log/fpmjail/NAME",
+    "extension": "name the package in php.extensions",
+    "extension_dir": "the jail has PHP's own",
+    "log_errors": "the jail always logs errors",
+    "session.save_path": "sessions have a directory in the jail",
+    "sys_temp_dir": "/tmp is the jail's own",
+    "upload_tmp_dir": "/tmp is the jail's own",
+    "zend_extension": "name the package in php.extensions",
+}
+HEADERS_OF_THE_SERVER = dict.fromkeys(
+    ("connection", "content-encoding", "content-length", "date", "server", "transfer-encoding"),
+    "the web server writes this header itself",
+)
+PHP_VERSIONS = sorted({php for release in RELEASES.values() for php in release.php_versions})
+EXTENSIONS_OF_DEBIAN = {extension for release in RELEASES.values() for extension in release.extensions}
+EXTENSION_ADVICE = {
+    **{part: f'it is in "{package}"' for part, package in PART_OF.items()},
+    **dict.fromkeys(BUILT_IN, "every PHP has it: leave it out"),
+}
+CHARSET_ADVICE = {
+    **{charset.lower(): f'did you mean "{charset}"?' for charset in CHARSETS},
+    **dict.fromkeys(("utf-8", "utf8", "ascii", "us-ascii"), "every jail has it: leave it out"),
+    "latin1": 'did you mean "ISO-8859-1"?',
+    "latin9": 'did you mean "ISO-8859-15"?',
+    "windows-1252": 'did you mean "CP1252"?',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field(Generic[T_co]):
+    """One key of a description.
+
+    `default` is what stands there if the key does not, written in YAML; without one the value is None, and `otherwise`
+    says in words what that means.
+    """
+
+    path: str
+    rule: Rule[T_co]
+    doc: str
+    example: str
+    default: str | None = None
+    otherwise: str = ""
+    required: bool = False
+
+
+SITE: Field[str] = Field(
+    "site",
+    rules.site_name(),
+    "The NAME that package, user, socket and directories are called after: site-NAME-jail, /var/www/NAME.",
+    example="example",
+    required=True,
+)
+MAINTAINER: Field[str] = Field(
+    "maintainer",
+    rules.maintainer(),
+    "Who answers for the package.",
+    example="Ann Other <ann@example.org>",
+    required=True,
+)
+DOMAINS: Field[tuple[str, ...]] = Field(
+    "domains",
+    ListRule(rules.host_name(), "host names", least=1),
+    "The host names of the site. The first is its main one; the others may begin with `*.`.",
+    example="[example.org, www.example.org]",
+    required=True,
+)
+ALIASES: Field[tuple[str, ...]] = Field(
+    "aliases",
+    ListRule(rules.host_name(), "host names"),
+    "More host names that show the same site.",
+    example='["*.example.net"]',
+    default="[]",
+)
+VERSION: Field[str] = Field(
+    "version",
+    rules.package_version(),
+    "The version of the package, without the release's suffix. Raise it with every change.",
+    example="1.0.1",
+    default="1.0.0",
+)
+DESCRIPTION: Field[str | None] = Field(
+    "description",
+    rules.free_text("one line of at most 80 characters", 80),
+    "What the package list shows.",
+    example="Website of the Example Society",
+    otherwise="PHP website DOMAIN in a sealed jail",
+)
+RELEASE_NAMES: Field[tuple[str, ...]] = Field(
+    "releases",
+    ListRule(rules.one_of(*RELEASES), "Debian releases", least=1),
+    "The Debian releases to build a package for.",
+    example="[trixie]",
+    default="[trixie, bookworm]",
+)
+USER: Field[str | None] = Field(
+    "user",
+    rules.user_name(),
+    "The account that PHP runs as, and its group.",
+    example="_example",
+    otherwise="_site-NAME",
+)
+UID: Field[int | None] = Field(
+    "uid",
+    rules.whole_number(100, 59999),
+    "A fixed user and group number, for servers that share files.",
+    example="4001",
+    otherwise="a free system number",
+)
+ISOLATION: Field[Isolation] = Field(
+    "isolation",
+    rules.choice(Isolation),
+    "How PHP is kept apart: `dedicated` is an FPM master of the site's own, sealed by systemd.",
+    example="dedicated",
+    default="dedicated",
+)
+PHP_VERSION: Field[str | None] = Field(
+    "php.version",
+    rules.php_version(PHP_VERSIONS),
+    "The PHP version; each of the releases must ship it.",
+    example="8.4",
+    otherwise="the release's own",
+)
+EXTENSIONS: Field[tuple[str, ...]] = Field(
+    "php.extensions",
+    ListRule(rules.known("the EXT of a package phpX.Y-EXT", EXTENSIONS_OF_DEBIAN, EXTENSION_ADVICE), "PHP extensions"),
+    "The PHP extensions that the package depends on. The jail takes all that the server has enabled.",
+    example="[curl, imagick, mysql]",
+    default="[curl, gd, intl, mbstring, mysql, xml, zip]",
+)
+PROCESS_MANAGER: Field[ProcessManager] = Field(
+    "php.pool.process_manager",
+    rules.choice(ProcessManager),
+    "How many processes wait for requests: none (`ondemand`), some (`dynamic`), all (`static`).",
+    example="dynamic",
+    default="ondemand",
+)
+MAX_CHILDREN: Field[int] = Field(
+    "php.pool.max_children",
+    rules.whole_number(1, 1000),
+    "How many requests PHP answers at the same time.",
+    example="20",
+    default="8",
+)
+START_SERVERS: Field[int] = Field(
+    "php.pool.start_servers",
+    rules.whole_number(1, 1000),
+    "With `dynamic`: how many processes to start with.",
+    example="4",
+    default="2",
+)
+MIN_SPARE_SERVERS: Field[int] = Field(
+    "php.pool.min_spare_servers",
+    rules.whole_number(1, 1000),
+    "With `dynamic`: start more processes when fewer than this wait.",
+    example="2",
+    default="1",
+)
+MAX_SPARE_SERVERS: Field[int] = Field(
+    "php.pool.max_spare_servers",
+    rules.whole_number(1, 1000),
+    "With `dynamic`: end processes when more than this wait.",
+    example="6",
+    default="3",
+)
+IDLE_TIMEOUT: Field[int] = Field(
+    "php.pool.idle_timeout",
+    rules.duration(1, DAY),
+    "With `ondemand`: how long a process waits for its next request before it ends.",
+    example="5m",
+    default="60s",
+)
+MAX_REQUESTS: Field[int] = Field(
+    "php.pool.max_requests",
+    rules.whole_number(0, 1000000),
+    "After how many requests a process is replaced; 0 is never.",
+    example="1000",
+    default="500",
+)
+REQUEST_TIMEOUT: Field[int] = Field(
+    "php.pool.request_timeout",
+    rules.duration(1, DAY),
+    "After what time a request is ended.",
+    example="5m",
+    default="120s",
+)
+SLOW_LOG: Field[int] = Field(
+    "php.pool.slow_log",
+    rules.duration(0, DAY),
+    "After what time a request is written to the slow log, with the lines it is at; 0 is never.",
+    example="5s",
+    default="10s",
+)
+SETTINGS: Field[tuple[tuple[str, str], ...]] = Field(
+    "php.settings",
+    MapRule(
+        rules.setting_name(SETTINGS_OF_THE_JAIL),
+        rules.free_text("one line of text", 1000, empty=True),
+        "PHP settings",
+    ),
+    "Settings as in php.ini. The site's code cannot change them.",
+    example="{memory_limit: 256M, upload_max_filesize: 64M, post_max_size: 64M}",
+    default="{}",
+)
+ENVIRONMENT: Field[tuple[tuple[str, str], ...]] = Field(
+    "php.env",
+    MapRule(rules.variable_name(), rules.free_text("one line of text", 1000, empty=True), "environment variables"),
+    "Environment variables for PHP. No secrets: every user of the server can read the package.",
+    example="{APP_ENV: production}",
+    default="{}",
+)
+MEMORY: Field[str] = Field(
+    "php.limits.memory",
+    rules.memory(),
+    "How much memory all processes of the site may use together.",
+    example="2G",
+    default="1G",
+)
+TASKS: Field[int] = Field(
+    "php.limits.tasks",
+    rules.whole_number(4, 32768),
+    "How many processes and threads the site may have.",
+    example="256",
+    default="128",
+)
+SERVER: Field[WebServer] = Field(
+    "web.server",
+    rules.choice(WebServer),
+    "The web server.",
+    example="apache",
+    default="apache",
+)
+DOCUMENT_ROOT: Field[str] = Field(
+    "web.document_root",
+    rules.relative_path("/var/www/NAME"),
+    "The directory below /var/www/NAME that the web server shows.",
+    example="app/public",
+    default="htdocs",
+)
+FRONT_CONTROLLER: Field[str | None] = Field(
+    "web.front_controller",
+    rules.unless("none", rules.relative_path("the document root", ending=".php")),
+    "The script that answers for every path without a file, so that permalinks need no .htaccess; `none` answers 404.",
+    example="none",
+    default="index.php",
+)
+HTACCESS: Field[Htaccess] = Field(
+    "web.htaccess",
+    rules.choice(Htaccess),
+    "What .htaccess files may say: nothing, what is `safe`, or `all`, which opens ways around the jail.",
+    example="none",
+    default="safe",
+)
+TLS: Field[str] = Field(
+    "web.tls",
+    rules.one_of("auto", "none"),
+    "`auto` is HTTPS as soon as the certificate is there, `none` is HTTP only. A group of keys changes `auto`.",
+    example="{redirect: false}",
+    default="auto",
+)
+CERTIFICATE: Field[str | None] = Field(
+    "web.tls.certificate",
+    rules.absolute_path(),
+    "The file of the certificate and its chain.",
+    example="/etc/ssl/example/fullchain.pem",
+    otherwise="/etc/letsencrypt/live/DOMAIN/fullchain.pem",
+)
+KEY: Field[str | None] = Field(
+    "web.tls.key",
+    rules.absolute_path(),
+    "The file of its private key.",
+    example="/etc/ssl/example/privkey.pem",
+    otherwise="/etc/letsencrypt/live/DOMAIN/privkey.pem",
+)
+REDIRECT: Field[bool] = Field(
+    "web.tls.redirect",
+    rules.boolean(),
+    "Whether HTTP answers with a redirect to HTTPS.",
+    example="false",
+    default="true",
+)
+HEADERS: Field[tuple[tuple[str, str], ...]] = Field(
+    "web.headers",
+    MapRule(
+        rules.header_name(HEADERS_OF_THE_SERVER),
+        rules.header_value(),
+        "response headers",
+        fold=True,
+    ),
+    "Headers of every response, in place of the default ones.",
+    example="{X-Content-Type-Options: nosniff, X-Frame-Options: SAMEORIGIN}",
+    default="{X-Content-Type-Options: nosniff, Referrer-Policy: strict-origin-when-cross-origin}",
+)
+ACCESS_LOG: Field[bool] = Field(
+    "web.access_log",
+    rules.boolean(),
+    "Whether the web server logs each request.",
+    example="false",
+    default="true",
+)
+JAIL_CHARSETS: Field[tuple[str, ...]] = Field(
+    "jail.charsets",
+    ListRule(rules.known("a character set of glibc such as CP1252", CHARSETS, CHARSET_ADVICE), "character sets"),
+    "The character sets that iconv() converts beside UTF-8 and ASCII.",
+    example="[CP1252, ISO-8859-15, SJIS]",
+    default="[CP1252, ISO-8859-15]",
+)
+WRITABLE: Field[tuple[str, ...]] = Field(
+    "writable",
+    ListRule(rules.relative_path("the document root"), "directories"),
+    "Directories below the document root for what visitors upload. PHP never runs there.",
+    example="[wp-content/uploads]",
+    default="[]",
+)
+
+FIELDS: tuple[Field[Any], ...] = (
+    SITE, MAINTAINER, DOMAINS, ALIASES, VERSION, DESCRIPTION, RELEASE_NAMES, USER, UID, ISOLATION,
+    PHP_VERSION, EXTENSIONS,
+    PROCESS_MANAGER, MAX_CHILDREN, START_SERVERS, MIN_SPARE_SERVERS, MAX_SPARE_SERVERS,
+    IDLE_TIMEOUT, MAX_REQUESTS, REQUEST_TIMEOUT, SLOW_LOG,
+    SETTINGS, ENVIRONMENT, MEMORY, TASKS,
+    SERVER, DOCUMENT_ROOT, FRONT_CONTROLLER, HTACCESS, TLS, CERTIFICATE, KEY, REDIRECT, HEADERS, ACCESS_LOG,
+    JAIL_CHARSETS, WRITABLE,
+)  # fmt: skip
+
+
+def fields() -> tuple[Field[Any], ...]:
+    """Return all rows of the table, in the order in which they are explained."""
+    return FIELDS
+
+
+def _children() -> dict[str, tuple[str, ...]]:
+    groups: dict[str, dict[str, None]] = {"": {}}
+    for row in FIELDS:
+        parts = row.path.split(".")
+        for depth, part in enumerate(parts):
+            groups.setdefault(".".join(parts[:depth]), {})[part] = None
+    return {path: tuple(keys) for path, keys in groups.items()}
+
+
+BY_PATH: Mapping[str, Field[Any]] = MappingProxyType({row.path: row for row in FIELDS})
+CHILDREN: Mapping[str, tuple[str, ...]] = MappingProxyType(_children())
+"""The keys of each group; the path of the whole file is empty. `web.tls` is a group and a key at once."""
+
+
+def json_schema() -> dict[str, object]:
+    """Return the table as JSON Schema, for editors: most of the rules, none of the advice."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A PHP website, for fpmjail-deb",
+        **_group_schema(""),
+    }
+
+
+def _group_schema(path: str) -> dict[str, object]:
+    keys = CHILDREN[path]
+    schema: dict[str, object] = {
+        "type": ["object", "null"] if path else "object",
+        "additionalProperties": False,
+        "properties": {key: _key_schema(join(path, key)) for key in keys},
+    }
+    required = [key for key in keys if join(path, key) in BY_PATH and BY_PATH[join(path, key)].required]
+    return {**schema, "required": required} if required else schema
+
+
+def _key_schema(path: str) -> dict[str, object]:
+    if path not in BY_PATH:
+        return _group_schema(path)
+    row = BY_PATH[path]
+    schema = row.rule.json_schema()
+    if path in CHILDREN:
+        schema = {"anyOf": [schema, _group_schema(path)]}
+    default = {} if row.default is None else {"default": yaml.safe_load(row.default)}
+    return {"description": row.doc, **schema, **default}
+
+
+def markdown() -> str:
+    """Return the table as a Markdown definition list, as fpmjail-site(5) shows it."""
+    return "\n\n".join(_definition(row) for row in FIELDS)
+
+
+def _definition(row: Field[Any]) -> str:
+    key = row.path.rpartition(".")[2]
+    return (
+        f"**{row.path}**\n"
+        f":   {row.doc}\n\n"
+        f"    Value: {_literal(row.rule.expected)}. {_default(row)} Example: `{key}: {row.example}`"
+    )
+
+
+def _default(row: Field[Any]) -> str:
+    if row.required:
+        return "Required."
+    return f"Default: {_literal(row.otherwise)}." if row.default is None else f"Default: `{row.default}`."
+
+
+def _literal(text: str) -> str:
+    return re.sub(r"([<>*_\\])", r"\\\1", text)

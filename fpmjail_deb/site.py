@@ -1,0 +1,137 @@
+"""What a site description means once every rule has been checked: plain, frozen values.
+
+Nothing here reads, prints or decides. `schema.py` makes a `Site`, `plan.py` reads one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Isolation(Enum):
+    """How PHP is kept apart: `dedicated` is an FPM master of the site's own, sealed by systemd."""
+
+    DEDICATED = "dedicated"
+
+
+class ProcessManager(Enum):
+    """FPM's `pm`: how many workers wait for requests."""
+
+    ONDEMAND = "ondemand"
+    DYNAMIC = "dynamic"
+    STATIC = "static"
+
+
+class WebServer(Enum):
+    """The web server whose virtual host the package carries."""
+
+    APACHE = "apache"
+
+
+class Htaccess(Enum):
+    """What the site's own .htaccess files may say; `all` opens a way around the jail."""
+
+    NONE = "none"
+    SAFE = "safe"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Location:
+    """A place in a site description; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """FPM's process settings; times in seconds, 0 in `slow_log` means no slow log."""
+
+    process_manager: ProcessManager
+    max_children: int
+    start_servers: int
+    min_spare_servers: int
+    max_spare_servers: int
+    idle_timeout: int
+    max_requests: int
+    request_timeout: int
+    slow_log: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What systemd allows the whole site: memory as systemd writes it (`1G`), processes and threads."""
+
+    memory: str
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Php:
+    """PHP for this site; `version` None means the release's own."""
+
+    version: str | None
+    extensions: tuple[str, ...]
+    pool: Pool
+    settings: tuple[tuple[str, str], ...]
+    env: tuple[tuple[str, str], ...]
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Where the certificate will be; the site is HTTP only until it is there."""
+
+    certificate: str
+    key: str
+    redirect: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """The virtual host. `document_root` is relative to the site's base directory; `tls` None means HTTP only."""
+
+    server: WebServer
+    document_root: str
+    front_controller: str | None
+    htaccess: Htaccess
+    tls: Tls | None
+    headers: tuple[tuple[str, str], ...]
+    access_log: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Jail:
+    """What the jail holds beside PHP."""
+
+    charsets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One website. `writable` is relative to the document root: PHP never runs from there.
+
+    `origins` maps the key path of each given field (`php.pool.max_children`, `domains[0]`) to its place.
+    """
+
+    name: str
+    version: str
+    maintainer: str
+    description: str
+    releases: tuple[str, ...]
+    domains: tuple[str, ...]
+    aliases: tuple[str, ...]
+    user: str
+    uid: int | None
+    isolation: Isolation
+    php: Php
+    web: Web
+    jail: Jail
+    writable: tuple[str, ...]
+    origins: tuple[tuple[str, Location], ...]

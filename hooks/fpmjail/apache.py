@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: MIT
+"""Apache: modules, virtual hosts, the admin's drop-ins, and reloads that are tested first."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpmjail import dropin, files, systemd
+from fpmjail.dropin import Part
+from fpmjail.layout import Layout
+from fpmjail.site import Site
+from fpmjail.systemd import Answer
+
+CONFIGURATION = Path("/etc/apache2")
+STATE = Path("/var/lib/apache2")
+SERVICE = "apache2.service"
+HTTPS = 443
+
+
+class VirtualHostFault(Exception):
+    """The virtual host that the package itself brings does not pass Apache's own test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of the virtual host: `words` are for the admin, `refused` is what a drop-in did wrong."""
+
+    changed: bool
+    words: tuple[str, ...] = ()
+    refused: str | None = None
+
+
+def installed() -> bool:
+    """True when Apache is there to be asked."""
+    return Path("/usr/sbin/apache2").exists() and (CONFIGURATION / "apache2.conf").exists()
+
+
+def test(main: Path) -> Answer:
+    """`apache2 -t` on a main configuration file, in Apache's own environment."""
+    return systemd.run(["sh", "-c", '. /etc/apache2/envvars && exec apache2 -t -f "$1"', "sh", str(main)])
+
+
+def test_with(text: str) -> Answer:
+    """Test the server's whole configuration with some text added that is not live."""
+    with tempfile.TemporaryDirectory(prefix="fpmjail-apache-") as directory:
+        main = Path(directory) / "apache2.conf"
+        added = Path(directory) / "candidate.conf"
+        main.write_text(f"ServerRoot {CONFIGURATION}\nInclude {CONFIGURATION}/apache2.conf\nInclude {added}\n")
+        added.write_text(text)
+        return test(main)
+
+
+def complaint(words: str) -> str:
+    """The lines of Apache's test that say what is wrong, without its advice about ServerName."""
+    lines = [re.sub(r"^AH\d+: ", "", line) for line in words.splitlines() if "AH00558" not in line]
+    return " ".join(line.strip() for line in lines if line.strip()) or "apache2 -t failed and said nothing"
+
+
+def module_on(name: str) -> bool:
+    """True when the module's link stands in mods-enabled."""
+    return (CONFIGURATION / "mods-enabled" / f"{name}.load").exists()
+
+
+def disabled_by_admin(kind: str, name: str) -> bool:
+    """True when an administrator switched this module or site off with a2dismod or a2dissite (a2enmod(8))."""
+    return (STATE / kind / "disabled_by_admin" / name).exists()
+
+
+def port_taken(port: int) -> bool:
+    """True when another program listens there, so that Apache would die on its way to it."""
+    with socket.socket(socket.AF_INET6) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("::", port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
+def certified(site: Site) -> bool:
+    """True when the site's certificate and key are both there."""
+    tls = site.web.tls
+    return tls is not None and Path(tls.certificate).exists() and Path(tls.key).exists()
+
+
+def enable_module(name: str) -> str | None:
+    """Switch a module on unless an administrator switched it off; returns what is in the way."""
+    if module_on(name):
+        return None
+    if disabled_by_admin("module", name):
+        return f"Apache's module {name} is off because an administrator disabled it; the site needs it: a2enmod {name}"
+    if name == "ssl" and port_taken(HTTPS):
+        return (
+            f"port {HTTPS} is taken by another program, so Apache's module ssl stays off; free it, then: fpmjail reload"
+        )
+    answer = systemd.run(["a2enmod", "--quiet", "--maintmode", name])
+    return None if answer.good else f"a2enmod {name}: {answer.words}"
+
+
+def enable_modules(site: Site) -> tuple[str, ...]:
+    """Switch on what the virtual host needs; TLS only once there is a certificate for it."""
+    needed = [name for name in site.web.modules if name != "ssl" or certified(site)]
+    return tuple(words for words in map(enable_module, needed) if words)
+
+
+def dropin_directory(layout: Layout, site: Site) -> Path:
+    """Where the admin puts his own directives for the virtual host."""
+    return layout.admin_sites / site.name / "apache.d"
+
+
+def proven_dropins(layout: Layout, site: Site) -> Path:
+    """The copy of the admin's drop-ins that the virtual host includes."""
+    return layout.state / site.name / "apache.conf"
+
+
+def candidate(site: Site, included: Path | str, live: Path) -> str:
+    """The virtual host's text with another file in place of the proven drop-ins."""
+    return site.paths.vhost.read_text().replace(str(live), str(included))
+
+
+def apply(layout: Layout, site: Site) -> Applied:
+    """Prove the virtual host and the admin's drop-ins, take them over, and enable the site unless he disabled it.
+
+    Never reloads. A bad drop-in leaves the proven ones in place. Raises VirtualHostFault for the package's own text.
+    """
+    if not installed():
+        return Applied(False, ("Apache is not installed, so nothing serves this site: apt install apache2",))
+    words = enable_modules(site)
+    foreign = test(CONFIGURATION / "apache2.conf")
+    if not foreign.good:
+        return Applied(False, (*words, f"Apache's configuration was broken before: {complaint(foreign.words)}"))
+    changed, refused = take_dropins(layout, site)
+    enabled = enable(site)
+    return Applied(changed or enabled is None, (*words, *filter(None, (refused, enabled))), refused)
+
+
+def take_dropins(layout: Layout, site: Site) -> tuple[bool, str | None]:
+    """Replace the proven drop-ins by the admin's when Apache accepts them; (changed, why not)."""
+    live = proven_dropins(layout, site)
+    directory = dropin_directory(layout, site)
+    parts = dropin.read(directory)
+    answer = test_with(candidate(site, directory / "*.conf", live))
+    if not answer.good and not parts:
+        raise VirtualHostFault(complaint(answer.words))
+    if not answer.good:
+        prove_alone(site, live)
+        return False, complaint(answer.words)
+    return write_dropins(live, parts), None
+
+
+def prove_alone(site: Site, live: Path) -> None:
+    """Raise VirtualHostFault when the package's text fails even without any drop-in."""
+    answer = test_with(candidate(site, "/nonexistent/*.conf", live))
+    if not answer.good:
+        raise VirtualHostFault(complaint(answer.words))
+
+
+def write_dropins(live: Path, parts: tuple[Part, ...]) -> bool:
+    """Write the proven copy; True when it differs from the last one."""
+    text = dropin.join(parts, "#")
+    if live.is_file() and live.read_text() == text:
+        return False
+    files.replace_file(live, text.encode(), 0o644)
+    return True
+
+
+def enabled(site: Site) -> bool:
+    """True when the virtual host is linked into sites-enabled."""
+    return (CONFIGURATION / "sites-enabled" / f"{site.web.site}.conf").is_symlink()
+
+
+def enable(site: Site) -> str | None:
+    """Link the virtual host; returns why it stays off."""
+    if enabled(site):
+        return None
+    if disabled_by_admin("site", site.web.site):
+        return f"the virtual host stays off because an administrator disabled it: a2ensite {site.web.site}"
+    answer = systemd.run(["a2ensite", "--quiet", "--maintmode", site.web.site])
+    return None if answer.good else f"a2ensite {site.web.site}: {answer.words}"
+
+
+def disable(site: Site, by_admin: bool = False) -> str | None:
+    """Take the virtual host out; returns what went wrong."""
+    if not enabled(site):
+        return None
+    options = ["--quiet"] if by_admin else ["--quiet", "--maintmode"]
+    answer = systemd.run(["a2dissite", *options, site.web.site])
+    return None if answer.good else f"a2dissite {site.web.site}: {answer.words}"
+
+
+def reload() -> str | None:
+    """Reload a running Apache if its configuration passes the test; returns what is in the way."""
+    if not installed() or not systemd.running():
+        return None
+    if not systemd.active(SERVICE):
+        return "Apache is not running; the sites answer once it is: systemctl start apache2"
+    answer = test(CONFIGURATION / "apache2.conf")
+    if not answer.good:
+        return f"Apache keeps its old configuration, the new one is broken: {complaint(answer.words)}"
+    if not systemd.permitted(SERVICE, "reload"):
+        return "policy-rc.d forbids reloading Apache; do it yourself: systemctl reload apache2"
+    answer = systemd.systemctl("reload", SERVICE)
+    return None if answer.good else f"systemctl reload apache2: {answer.words}"

@@ -1,0 +1,458 @@
+# SPDX-License-Identifier: MIT
+"""Is an installed site whole? Its probes ask from inside, the golden rules look from outside.
+
+Every judge is a pure function of what was seen (facts.py); `check` gathers, lets them judge, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import grp
+import pwd
+import re
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from fpmjail import apache, facts, image, mounts, places, probe, systemd
+from fpmjail import site as sites
+from fpmjail.facts import Entry, Master, Process, Visit
+from fpmjail.layout import Layout
+from fpmjail.mounts import Mount
+from fpmjail.probe import Result, printable
+from fpmjail.site import Site
+
+WEB_USER = "www-data"
+WRITABLE_IN_JAIL = frozenset({"tmp", "var/lib/php/sessions"})
+SECCOMP_FILTER = 2  # proc(5): SECCOMP_MODE_FILTER
+GENERATION = re.compile(r"/\.image/([0-9a-f]{16})/")
+HARMLESS_DELETED = ("/dev/zero", "/memfd:", "/SYSV", "/[")
+ORIGINS = {
+    "charsets": "jail.charsets",
+    "php": "php.extensions",
+    "sessions": "php.settings",
+    "temporary-files": "php.settings",
+    "uploads": "php.settings",
+}
+REMEDIES = {
+    "php": "journalctl -u {service}; install the missing php packages, then: fpmjail refresh",
+    "charsets": "name the charset as iconv -l does, or install its gconv module; then: fpmjail refresh",
+    "timezones": "apt install --reinstall tzdata; then: fpmjail refresh",
+    "tls": "apt install --reinstall ca-certificates openssl; then: fpmjail refresh",
+    "services": "apt install netbase; then: fpmjail refresh",
+}
+
+
+class Level(StrEnum):
+    """How much a finding matters: `warning` weakens or will break the site, `bad` already does."""
+
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: what was seen, how to mend it, and which line of the description decides it."""
+
+    topic: str
+    name: str
+    level: Level
+    seen: str
+    fix: str = ""
+    origin: str = ""
+
+    @property
+    def good(self) -> bool:
+        """True when nothing has to be done."""
+        return self.level is Level.GOOD
+
+
+def good(topic: str, name: str, seen: str) -> Finding:
+    """Nothing to do."""
+    return Finding(topic, name, Level.GOOD, seen)
+
+
+def bad(topic: str, name: str, seen: str, fix: str) -> Finding:
+    """The site is broken or open here."""
+    return Finding(topic, name, Level.BAD, seen, fix)
+
+
+def warning(topic: str, name: str, seen: str, fix: str) -> Finding:
+    """Somebody should look at this."""
+    return Finding(topic, name, Level.WARNING, seen, fix)
+
+
+def ruled(topic: str, name: str, wrong: Sequence[str], seen: str, fix: str) -> Finding:
+    """`bad` with the first three of what is wrong, or `good` when that is empty."""
+    if not wrong:
+        return good(topic, name, seen)
+    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+    return bad(topic, name, printable("; ".join(wrong[:3])) + more, fix)
+
+
+def origin(site: Site, key: str) -> str:
+    """The place in the description that decides `key` (`example.yaml:14`), or an empty string for a default."""
+    found = dict(site.origins)
+    inside = (other for other in sorted(found) if other.startswith((f"{key}.", f"{key}[")))
+    place = found.get(key) or next((found[other] for other in inside), "")
+    return place.rpartition(":")[0] if place.count(":") > 1 else place
+
+
+def judge_capability(site: Site, result: Result) -> Finding:
+    """What a probe found."""
+    key = ORIGINS.get(result.capability, "")
+    seen = "; ".join(result.findings) or f"works ({result.seconds * 1000:.0f} ms)"
+    if result.passed:
+        return good("capability", result.capability, seen)
+    fix = REMEDIES.get(result.capability, "fpmjail refresh; then: journalctl -u {service}")
+    fix = fix.format(service=site.units.service)
+    return Finding("capability", result.capability, Level.BAD, seen, fix, origin(site, key) if key else "")
+
+
+def exposed(found: Entry) -> bool:
+    """True when anybody but root could change what this name leads to; links have no mode of their own."""
+    return found.uid != 0 or (not stat.S_ISLNK(found.mode) and bool(found.mode & 0o022))
+
+
+def dangerous(found: Entry) -> bool:
+    """True for a device, a socket, a pipe, and for a file that lends its owner's rights."""
+    special = stat.S_IFMT(found.mode) not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
+    lends = not stat.S_ISLNK(found.mode) and bool(found.mode & (stat.S_ISUID | stat.S_ISGID))
+    return special or lends
+
+
+def described(found: Entry) -> str:
+    """A name with owner and mode."""
+    return f"{found.path} (uid {found.uid}, mode {found.permissions})"
+
+
+def judge_base(site: Site, chain: Sequence[Entry]) -> Finding:
+    """The base and every directory above it must be root's: whoever can rename them can exchange the site."""
+    base = str(site.paths.base)
+    wrong = [described(found) for found in chain if exposed(found) or not stat.S_ISDIR(found.mode)]
+    if not chain or chain[-1].path != base:
+        wrong.append(f"{base} is missing")
+    fix = f"chown root:root {base} and its parents; chmod 0755"
+    return ruled("files", "base directory", wrong, f"{base} and its parents are root's", fix)
+
+
+def judge_document_root(site: Site, found: Entry | None, uid: int) -> Finding:
+    """The document root is a directory, of the site's user or of root."""
+    path = str(site.paths.document_root)
+    if found is None or not stat.S_ISDIR(found.mode):
+        seen = f"{path} is {'missing' if found is None else 'not a directory'}"
+        return bad("files", "document root", seen, f"mount or make it, then: fpmjail configure {site.name}")
+    if found.uid not in (0, uid):
+        return warning("files", "document root", described(found), f"chown {site.user.name}: {path}")
+    return good("files", "document root", path)
+
+
+def judge_logs(site: Site, found: Entry | None, gid: int) -> Finding:
+    """PHP's logs: root's directory, so that the site cannot exchange it, writable for the site's group."""
+    right = found is not None and (found.uid, found.gid, stat.S_IMODE(found.mode)) == (0, gid, 0o770)
+    if right:
+        return good("files", "log directory", str(site.paths.logs))
+    seen = described(found) if found else f"{site.paths.logs} is missing"
+    return bad("files", "log directory", seen, f"fpmjail configure {site.name}")
+
+
+def judge_jail(site: Site, entries: Sequence[Entry], uid: int) -> tuple[Finding, ...]:
+    """The jail's own files: root's, but for the two directories that the site may write."""
+    root = site.paths.jail
+    open_to_site = {str(root / name) for name in WRITABLE_IN_JAIL}
+    wrong = [described(found) for found in entries if found.path not in open_to_site and exposed(found)]
+    if not entries:
+        wrong.append(f"{root} is missing")
+    private = [
+        described(found) for found in entries if found.path in open_to_site and (found.uid != uid or found.mode & 0o022)
+    ]
+    lending = [described(found) for found in entries if dangerous(found)]
+    again = f"fpmjail configure {site.name}"
+    return (
+        ruled("files", "jail", wrong, f"{len(entries)} names, all root's", again),
+        ruled("files", "writable in the jail", private, "/tmp and the sessions are the site's alone", again),
+        ruled("files", "set-id and devices", lending, "none in the jail", again),
+    )
+
+
+def judge_image(entries: Sequence[Entry]) -> Finding:
+    """The generation in use: root's, not writable, no set-id file, no device."""
+    wrong = [described(found) for found in entries if exposed(found) or dangerous(found)]
+    if not entries:
+        wrong.append("the image has no current generation")
+    return ruled("files", "image", wrong, f"{len(entries)} names, root's, none set-id", "fpmjail refresh")
+
+
+def judge_mounts(site: Site, table: Sequence[Mount]) -> tuple[Finding, ...]:
+    """One read-only, private mount of the image; nothing of ours that a deletion could go through."""
+    place = str(site.paths.jail / ".image")
+    own = [mount for mount in table if mount.target == place]
+    below = [mount for mount in table if mount.target.startswith(f"{site.paths.jail}/")]
+    again = f"systemctl restart {' '.join(site.units.mounts)}"
+    return (
+        ruled("mounts", "image", image_faults(site, place, own), f"{place}: ro,nosuid,nodev, private", again),
+        ruled(
+            "mounts",
+            "nothing writable",
+            [f"{mount.target} is mounted read-write" for mount in below if "ro" not in mount.options],
+            "no read-write mount below the jail",
+            "umount it; nothing below a jail may be mounted read-write on the host",
+        ),
+    )
+
+
+def image_faults(site: Site, place: str, own: Sequence[Mount]) -> list[str]:
+    """What is wrong with the mount of the image."""
+    if len(own) != 1:
+        return [f"{place} is mounted {len(own)} times, expected once"]
+    mount = own[0]
+    wrong = [f"{place} is not {option}" for option in ("ro", "nosuid", "nodev") if option not in mount.options]
+    if mount.shared:
+        wrong.append(f"{place} is a shared mount")
+    if not mount.root.endswith(f"/images/{site.profile.id}"):
+        wrong.append(f"{place} shows {mount.root}, expected the image {site.profile.id}")
+    return wrong
+
+
+def judge_processes(site: Site, found: Sequence[Process], master: Master | None) -> Finding:
+    """Everything that runs as the site's user is sealed: no capability, no new privileges, filtered system calls.
+
+    One uid per site: an unsealed process of the same uid is a way out of the jail by /proc/PID/root.
+    """
+    wrong = [f"{process.name} ({process.pid}): {fault}" for process in found if (fault := unsealed(process))]
+    if master and master.pid not in {process.pid for process in found}:
+        wrong.append(f"the master ({master.pid}) does not run as {site.user.name}")
+    fix = f"end what {site.user.name} runs outside of the jail, or: systemctl restart {site.units.service}"
+    seen = f"{len(found)} processes of {site.user.name}, all sealed" if found else "idle: no process"
+    return ruled("processes", "seal", wrong, seen, fix)
+
+
+def unsealed(process: Process) -> str:
+    """What a process could still do, or an empty string."""
+    faults = []
+    if process.capabilities:
+        faults.append(f"has capabilities {process.capabilities:x}")
+    if not process.no_new_privileges:
+        faults.append("may gain privileges")
+    if process.seccomp != SECCOMP_FILTER:
+        faults.append("has unfiltered system calls")
+    return ", ".join(faults)
+
+
+def judge_view(site: Site, master: Master | None) -> Finding:
+    """What the master itself has mounted: a read-only root, nothing executable where it can write."""
+    if master is None:
+        return good("mounts", "inside the jail", "idle: no master runs")
+    at = {mount.target: mount.options for mount in master.mounts}
+    wrong = [] if "ro" in at.get("/", ()) else ["the root of the jail is writable"]
+    writable = map(str, site.filesystem.writable)
+    wrong += [f"{path} is not noexec" for path in writable if "noexec" not in at.get(path, ())]
+    seen = "root read-only, nothing executable where PHP writes"
+    return ruled("mounts", "inside the jail", wrong, seen, f"systemctl restart {site.units.service}")
+
+
+def judge_master(site: Site, master: Master | None, current: str | None) -> Finding:
+    """The master runs from the generation in use, and maps no file that an upgrade has deleted."""
+    if master is None:
+        return good("generation", "master", "idle: no master runs")
+    deleted = [path for path in master.mapped if path.endswith(" (deleted)") and not path.startswith(HARMLESS_DELETED)]
+    used = {found[1] for path in master.mapped if (found := GENERATION.search(path))}
+    wrong = [f"maps {path}" for path in deleted]
+    wrong += [f"runs from generation {digest}, current is {current}" for digest in sorted(used - {current or ""})]
+    if not used:
+        wrong.append("runs from no generation at all")
+    return ruled("generation", "master", wrong, f"runs from {current} alone", f"systemctl reload {site.units.service}")
+
+
+def judge_generation(
+    site: Site, current: str | None, created: str, fresh: bool, held: str, now: datetime
+) -> tuple[Finding, ...]:
+    """The copies are those of the host; `created` is UTC in ISO form, `held` the reason of a hold."""
+    if current is None:
+        return (bad("generation", "current", "the image was never built", f"fpmjail configure {site.name}"),)
+    age = aged(created, now)
+    stale = warning("generation", "freshness", f"{current}, {age}: the host has newer files", "fpmjail refresh")
+    release = f"mend that, then: fpmjail rollback --release-hold {site.name}"
+    hold = warning("generation", "hold", printable(held), release)
+    return (
+        good("generation", "freshness", f"{current}, {age}, equal to the host") if fresh else stale,
+        *((hold,) if held else ()),
+    )
+
+
+def aged(created: str, now: datetime) -> str:
+    """How long ago in the largest fitting unit."""
+    try:
+        seconds = (now - datetime.fromisoformat(created)).total_seconds()
+    except (ValueError, TypeError):
+        return "of unknown age"
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"built {seconds // size:.0f} {unit} ago"
+    return "built just now"
+
+
+def judge_socket(site: Site, found: Entry | None, web_uid: int) -> Finding:
+    """Only the web server may ask PHP: whoever can connect can run code as the site."""
+    fix = f"systemctl restart {site.units.socket}"
+    if found is None or not stat.S_ISSOCK(found.mode):
+        return bad("socket", "owner", f"{site.paths.socket} is no socket", fix)
+    right = found.uid == web_uid and stat.S_IMODE(found.mode) == 0o600
+    return good("socket", "owner", f"{WEB_USER} alone") if right else bad("socket", "owner", described(found), fix)
+
+
+def judge_account(site: Site, fault: places.SiteFault | None, passwd: str | None) -> tuple[Finding, ...]:
+    """The site's user is the site's alone, and the jail knows nobody else."""
+    names = [line.partition(":")[0] for line in (passwd or "").splitlines()]
+    strangers = [f"{name} is known inside" for name in names if name != site.user.name]
+    if site.user.name not in names:
+        strangers.append(f"{site.user.name} is not known inside")
+    alone = good("account", "user", f"{site.user.name}, used by nothing else")
+    own = bad("account", "user", fault.message, fault.hint) if fault else alone
+    again = f"fpmjail configure {site.name}"
+    return own, ruled("account", "passwd in the jail", strangers, f"knows {site.user.name} only", again)
+
+
+def judge_server(outside: Sequence[str], missing_modules: Sequence[str], site: Site) -> tuple[Finding, ...]:
+    """The web server can be a way around every jail, and without its modules it serves PHP as text."""
+    modules = ruled(
+        "web", "modules", [f"{name} is off" for name in missing_modules], "all needed ones are on",
+        f"a2enmod {' '.join(missing_modules)} && systemctl restart apache2",
+    )  # fmt: skip
+    if not outside:
+        return modules, good("web", "PHP outside jails", f"none runs as {WEB_USER}")
+    seen = f"{'; '.join(outside)}: run as {WEB_USER}, which may connect to every site"
+    fix = "switch off what is not used: a2dismod, systemctl disable --now phpX.Y-fpm"
+    return modules, warning("web", "PHP outside jails", seen, fix)
+
+
+def judge_htaccess(site: Site) -> Finding:
+    """`htaccess: all` is the admin's decision, and a hole."""
+    if site.web.htaccess != "all":
+        return good("web", ".htaccess", site.web.htaccess)
+    seen = "`all` lets the site run programs through the web server, outside of its jail"
+    return Finding("web", ".htaccess", Level.WARNING, seen, "htaccess: safe", origin(site, "web.htaccess"))
+
+
+def judge_dropins(unapplied: Sequence[str], site: Site) -> Finding:
+    """The admin's drop-ins that are not live, each in words."""
+    if not unapplied:
+        return good("settings", "drop-ins", "all applied")
+    return warning("settings", "drop-ins", printable("; ".join(unapplied)), f"fpmjail configure {site.name}")
+
+
+def judge_certificate(site: Site, certified: bool) -> tuple[Finding, ...]:
+    """A site waits for its certificate over HTTP; that is no fault."""
+    if site.web.tls is None:
+        return ()
+    waiting = f"HTTP only, until {site.web.tls.certificate} is there"
+    return (good("web", "certificate", str(site.web.tls.certificate) if certified else waiting),)
+
+
+def judge_visit(site: Site, visit: Visit) -> Finding:
+    """The start page comes from this site and not as an error of the server's."""
+    name = visit.address.partition(":")[0]
+    if visit.status is None:
+        return bad("web", name, f"{visit.address}: {printable(visit.words)}", "systemctl status apache2")
+    if visit.status >= 500:
+        fix = f"journalctl -u {site.units.service}; look into Apache's error log"
+        return bad("web", name, f"{visit.address} answers {visit.status}", fix)
+    if visit.words.strip() == "File not found.":
+        return bad("web", name, f"{visit.address}: PHP does not find its script", f"fpmjail configure {site.name}")
+    return good("web", name, f"{visit.address} answers {visit.status}")
+
+
+def check(layout: Layout, site: Site, unapplied: Sequence[str] = ()) -> tuple[Finding, ...]:
+    """Everything about one installed site, probes first: they wake an idle site, so that its processes are seen.
+
+    `unapplied` says in words which of the admin's drop-ins are not live.
+    """
+    results = probe.run_all(layout, site)
+    return (
+        *(judge_capability(site, result) for result in results),
+        *check_files(layout, site),
+        *check_running(layout, site),
+        *check_generation(layout, site),
+        *check_web(layout, site),
+        judge_dropins(unapplied, site),
+    )
+
+
+def check_files(layout: Layout, site: Site) -> tuple[Finding, ...]:
+    """Owners and modes, from / to the last file of the image."""
+    uid, gid = _ids(site.user.name, site.user.group)
+    generation = image.current(layout, site.profile.id)
+    entries = facts.tree(layout.image(site.profile.id) / generation) if generation else ()
+    jail = facts.tree(site.paths.jail, WRITABLE_IN_JAIL | {".image"})
+    return (
+        judge_base(site, facts.ancestors(site.paths.base)),
+        judge_document_root(site, facts.entry(site.paths.document_root), uid),
+        judge_logs(site, facts.entry(site.paths.logs), gid),
+        *judge_jail(site, jail, uid),
+        judge_image(entries),
+    )
+
+
+def check_running(layout: Layout, site: Site) -> tuple[Finding, ...]:
+    """Mounts, processes, socket, account."""
+    uid, _ = _ids(site.user.name, site.user.group)
+    master = facts.master(site)
+    known, _ = sites.installed(layout)
+    found = places.account(site.user.name)
+    fault = places.account_fault(site, found, places.accounts_with(found.uid) if found else (), known)
+    return (
+        *judge_mounts(site, mounts.current()),
+        judge_view(site, master),
+        judge_processes(site, facts.processes(uid) if found else (), master),
+        judge_master(site, master, image.current(layout, site.profile.id)),
+        judge_socket(site, facts.entry(site.paths.socket), _ids(WEB_USER, WEB_USER)[0]),
+        *judge_account(site, fault, _text(site.paths.jail / "etc/passwd")),
+    )
+
+
+def check_generation(layout: Layout, site: Site) -> tuple[Finding, ...]:
+    """Freshness, age and hold of the image."""
+    current = image.current(layout, site.profile.id)
+    manifest = image.read_manifest(layout, site.profile.id, current)
+    created = manifest.created if manifest else ""
+    hold = image.hold(layout, site.profile.id)
+    fresh = image.unchanged(layout, site.profile.id)
+    return judge_generation(site, current, created, fresh, hold.reason if hold else "", datetime.now(UTC))
+
+
+def check_web(layout: Layout, site: Site) -> tuple[Finding, ...]:
+    """The web server, with a visit over loopback when it runs."""
+    certified = apache.certified(site)
+    missing = [name for name in site.web.modules if not apache.module_on(name)]
+    visits = facts.visits(site, certified) if systemd.running() else ()
+    return (
+        *judge_server(facts.php_outside(layout), missing, site),
+        judge_htaccess(site),
+        *judge_certificate(site, certified),
+        *(judge_visit(site, visit) for visit in visits),
+    )
+
+
+def web_words(site: Site) -> str:
+    """One sentence after a reload of the web server: where the site answers, or what is wrong instead."""
+    last = facts.visits(site, apache.certified(site))[-1]
+    finding = judge_visit(site, last)
+    return f"answers at {last.address}" if finding.good else f"{finding.seen}; {finding.fix}"
+
+
+def _ids(user: str, group: str) -> tuple[int, int]:
+    """uid and gid by name; -1, which nothing on a disk has, for a missing account."""
+    try:
+        return pwd.getpwnam(user).pw_uid, grp.getgrnam(group).gr_gid
+    except KeyError:
+        return -1, -1
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return None

@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: MIT
+"""The `fpmjail` command. The only module that prints and decides the exit status: 0 good, 1 wrong, 2 bad usage."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from enum import Enum
+from typing import Any
+
+from fpmjail import __version__
+from fpmjail.layout import Layout
+
+EPILOG = """\
+examples:
+  fpmjail status                  every site and image of this server at a glance
+  fpmjail check example           prove that a site works and that it is sealed
+  fpmjail refresh --dry-run       what the next refresh would do
+  fpmjail rollback example        back to the generation before, and stay there
+
+exit status: 0 all is good, 1 something is wrong, 2 the command line is wrong
+"""
+
+Command = Callable[[argparse.Namespace, Layout], int]
+
+
+def say(text: str) -> None:
+    """A line for the admin; under apt the journal gets it too, because apt's output scrolls away."""
+    print(f"fpmjail: {text}", flush=True)
+    if "DPKG_MAINTSCRIPT_NAME" in os.environ:
+        import syslog
+
+        syslog.openlog("fpmjail")
+        syslog.syslog(syslog.LOG_NOTICE, text)
+
+
+def complain(text: str) -> None:
+    """A line on standard error."""
+    print(f"fpmjail: {text}", file=sys.stderr, flush=True)
+
+
+def show_json(content: Any) -> None:
+    """Machine-readable output."""
+    print(json.dumps(content, indent=1, default=lambda value: value.value if isinstance(value, Enum) else str(value)))
+
+
+def teller(arguments: argparse.Namespace) -> Callable[[str], None]:
+    """With --json only the JSON goes to standard output."""
+    return complain if arguments.json else say
+
+
+def configure(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Make a site true on this host."""
+    from fpmjail import configure as sites
+
+    return site_action(arguments, lambda tell: sites.configure(layout, arguments.site, tell))
+
+
+def remove(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Take a site out of the web server and of systemd; data stays."""
+    from fpmjail import configure as sites
+
+    return site_action(arguments, lambda tell: sites.remove(layout, arguments.site, tell))
+
+
+def enable(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Switch a site on again."""
+    from fpmjail import configure as sites
+
+    return site_action(arguments, lambda tell: sites.switch(layout, arguments.site, True, tell))
+
+
+def disable(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Switch a site off; upgrades honour that."""
+    from fpmjail import configure as sites
+
+    return site_action(arguments, lambda tell: sites.switch(layout, arguments.site, False, tell))
+
+
+def site_action(arguments: argparse.Namespace, action: Callable[[Callable[[str], None]], None]) -> int:
+    """Do something with one site; its lines carry its name, a fault ends with status 1."""
+    from fpmjail.places import SiteFault
+    from fpmjail.site import SiteError
+
+    lines: list[str] = []
+
+    def tell(text: str) -> None:
+        lines.append(text)
+        teller(arguments)(f"{arguments.site}: {text}")
+
+    fault: str | None = None
+    try:
+        action(tell)
+    except (SiteFault, SiteError) as error:
+        fault = str(error)
+        complain(f"{arguments.site}: {fault}")
+    if arguments.json:
+        show_json({"site": arguments.site, "good": fault is None, "fault": fault, "words": lines})
+    return 0 if fault is None else 1
+
+
+def refresh(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Bring the copies in the jails up to date."""
+    from fpmjail import run, systemd
+    from fpmjail.refresh import Mode
+
+    tell = teller(arguments)
+    profiles = frozenset(arguments.profile)
+    if arguments.wait and systemd.running():
+        answer = systemd.systemctl("start", run.LAST_WORD, timeout=3600.0)
+        tell(answer.words if answer.words else "every refresh that was asked for has ended")
+    if arguments.when_unlocked:
+        outcomes = run.last_word(layout, tell)
+    else:
+        outcomes = run.once(layout, Mode(dry_run=arguments.dry_run), tell, profiles)
+    if arguments.dry_run or not arguments.when_unlocked:
+        show_outcomes(arguments, outcomes)
+    return 0 if all(outcome.good for outcome in outcomes) else 1
+
+
+def show_outcomes(arguments: argparse.Namespace, outcomes: Sequence[Any]) -> None:
+    """What each profile would get, or got."""
+    from fpmjail import refresh as refreshing
+    from fpmjail.refresh import Decision
+
+    if arguments.json:
+        show_json([{**asdict(outcome), "decision": outcome.decision.name} for outcome in outcomes])
+        return
+    for outcome in outcomes:
+        if arguments.dry_run or outcome.decision is Decision.CURRENT:
+            say(refreshing.line(outcome))
+
+
+def reload(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Test and reload the web server."""
+    from fpmjail import run
+
+    trouble = run.web(layout, teller(arguments))
+    if arguments.json:
+        show_json({"good": trouble is None, "trouble": trouble})
+    return 1 if trouble else 0
+
+
+def trigger(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Called by dpkg through the package's postinst; always status 0."""
+    from fpmjail import run
+
+    run.trigger(layout, frozenset(arguments.names), say)
+    return 0
+
+
+def rollback(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Go back a generation and stay there."""
+    from fpmjail import rollback as going_back
+
+    try:
+        words = going_back.rollback(layout, arguments.target, release=arguments.release_hold)
+    except going_back.NoWayBack as error:
+        complain(str(error))
+        return 1
+    if arguments.json:
+        show_json({"target": arguments.target, "words": words})
+    for text in () if arguments.json else words:
+        say(text)
+    return 0
+
+
+def status(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Every site and every image at a glance."""
+    from fpmjail import status as overview
+
+    seen = overview.look(layout)
+    if arguments.json:
+        show_json(overview.as_json(seen))
+    else:
+        print(overview.text(seen))
+    return 0 if seen.good else 1
+
+
+def check(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Prove that sites work and that they are sealed."""
+    from fpmjail import site as sites
+    from fpmjail import status as overview
+    from fpmjail import table
+    from fpmjail.check import Level
+
+    found, errors = sites.installed(layout)
+    wanted = [site for site in found if arguments.all or site.name in arguments.site]
+    unknown = sorted(set(arguments.site) - {site.name for site in wanted} - {error.site for error in errors})
+    if unknown or not (wanted or errors):
+        complain(f"no such site: {', '.join(unknown)}" if unknown else "name a site that is installed, or --all")
+        return 2
+    for error in errors:
+        complain(str(error))
+    checks = {site.name: overview.check_site(layout, site) for site in wanted}
+    if arguments.json:
+        show_json({name: [asdict(finding) for finding in findings] for name, findings in checks.items()})
+    else:
+        print("\n\n".join(f"{name}\n{table.findings(findings)}" for name, findings in checks.items()))
+    return 1 if errors or any(finding.level is Level.BAD for findings in checks.values() for finding in findings) else 0
+
+
+def files(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Every copy in a site's jail, with the package and version that it came from."""
+    from fpmjail import image
+    from fpmjail import site as sites
+
+    try:
+        site = sites.load(layout.sites / arguments.site / "site.json")
+    except sites.SiteError as error:
+        complain(str(error))
+        return 1
+    manifest = image.read_manifest(layout, site.profile.id, image.current(layout, site.profile.id))
+    if manifest is None:
+        complain(f"the image of {site.name} has no complete generation: fpmjail refresh")
+        return 1
+    if arguments.json:
+        show_json([asdict(entry) for entry in manifest.entries])
+    else:
+        print("\n".join(file_line(entry) for entry in manifest.entries if entry.type != "directory"))
+    return 0
+
+
+def file_line(entry: Any) -> str:
+    """One copy on one line."""
+    owner = f"{entry.package} {entry.version}" if entry.package else "-"
+    target = f" -> {entry.target}" if entry.target else ""
+    return f"{entry.capability:16} {owner:44} /{entry.path}{target}"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="fpmjail",
+        description="Keeps the PHP-FPM jails of this server true, and proves it.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"fpmjail {__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for action in (configure, remove, enable, disable):
+        add(commands, action).add_argument("site", metavar="SITE")
+    add_refresh(commands)
+    add(commands, reload)
+    back = add(commands, rollback)
+    back.add_argument("target", metavar="SITE|PROFILE")
+    back.add_argument("--release-hold", action="store_true", help="end a hold and follow the host again")
+    add(commands, status)
+    checking = add(commands, check)
+    checking.add_argument("site", metavar="SITE", nargs="*")
+    checking.add_argument("--all", action="store_true", help="every installed site")
+    add(commands, files).add_argument("site", metavar="SITE")
+    add(commands, trigger, hidden=True).add_argument("names", nargs="*")
+    return top
+
+
+def add(commands: Any, action: Command, hidden: bool = False) -> argparse.ArgumentParser:
+    """A command whose help is its function's docstring."""
+    text = (action.__doc__ or "").strip()
+    shown = {} if hidden else {"help": text}
+    made: argparse.ArgumentParser = commands.add_parser(action.__name__, description=text, **shown)
+    made.add_argument("--json", action="store_true", help="machine-readable output")
+    made.set_defaults(action=action)
+    return made
+
+
+def add_refresh(commands: Any) -> None:
+    """The options of `fpmjail refresh`."""
+    made = add(commands, refresh)
+    made.add_argument("profile", metavar="PROFILE", nargs="*", help="only these images")
+    made.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    made.add_argument("--wait", action="store_true", help="wait until dpkg and every refresh under way have ended")
+    made.add_argument("--when-unlocked", action="store_true", help=argparse.SUPPRESS)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; an error of the system is a sentence, not a traceback."""
+    arguments = parser().parse_args(argv)
+    if os.geteuid() != 0:
+        complain("only root may look into every jail: sudo fpmjail ...")
+        return 1
+    os.umask(0o022)
+    try:
+        status: int = arguments.action(arguments, Layout())
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        complain(str(error))
+        return 1
+    return status

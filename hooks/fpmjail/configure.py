@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: MIT
+"""Brings one site to life or takes it down: what the maintainer scripts and an admin call.
+
+Every step looks first; what is already true costs nothing, and a site that is up stays up. A fault in the site's own
+things stops here, is said in one sentence with a way out, and leaves a new site switched off entirely.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpmjail import apache, dropin, files, fpm, image, jail, mounts, places, probe, state, systemd
+from fpmjail import refresh as refreshing
+from fpmjail import site as sites
+from fpmjail.image import Manifest
+from fpmjail.layout import Layout
+from fpmjail.places import SiteFault
+from fpmjail.refresh import Decision, Mode
+from fpmjail.site import Site
+from fpmjail.state import State
+
+Say = Callable[[str], None]
+UNITS = Path("/usr/lib/systemd/system")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What this host allows: `live` means that systemd runs and that policy-rc.d lets services start."""
+
+    systemd: bool
+    live: bool
+
+
+def surroundings(site: Site) -> Surroundings:
+    """Look at the host."""
+    running = systemd.running()
+    return Surroundings(running, running and systemd.permitted(site.units.service, "start"))
+
+
+def configure(layout: Layout, name: str, say: Say) -> None:
+    """Make a site true on this host. Raises SiteFault, sites.SiteError."""
+    site = sites.load(layout.sites / name / "site.json")
+    known, _ = sites.installed(layout)
+    before = state.read(layout, name)
+    owner = places.check_account(site, known)
+    try:
+        for words in places.make(layout, site, owner):
+            say(words)
+        with files.lock(layout.lock_file):
+            after = bring_up(layout, site, before or State(), say)
+    except (SiteFault, fpm.PoolFault, apache.VirtualHostFault, OSError) as error:
+        if before is None:
+            withdraw(site)
+        raise as_fault(site, error) from error
+    state.write(layout, name, after)
+    files.make_directory(layout.run / "announce", 0, 0, 0o755)
+    files.touch(layout.run / "announce" / name)
+
+
+def as_fault(site: Site, error: Exception) -> SiteFault:
+    """Any failure as one sentence with a way out."""
+    again = f"then finish the installation: dpkg --configure {site.package}"
+    match error:
+        case SiteFault():
+            return error
+        case fpm.PoolFault():
+            return SiteFault(
+                f"PHP-FPM refuses the pool {site.paths.pool}: {error}", f"correct {site.source}, build it again"
+            )
+        case apache.VirtualHostFault():
+            return SiteFault(f"Apache refuses the virtual host: {error}", f"correct {site.source}, build it again")
+        case _:
+            return SiteFault(str(error), f"put that right, {again}")
+
+
+def bring_up(layout: Layout, site: Site, before: State, say: Say) -> State:
+    """The steps that need the lock, in their order; returns what to remember."""
+    around = surroundings(site)
+    manifest = ensure_image(layout, site, say)
+    jail.make(layout, site, manifest)
+    prepare_units(site, before, around)
+    applied = fpm.apply(layout, site, provable=around.live)
+    vhost = apache.apply(layout, site)
+    for words in (*filter(None, (applied.refused,)), *vhost.words):
+        say(words)
+    if before.disabled:
+        say(f"stays switched off; to switch it on: fpmjail enable {site.name}")
+    elif around.live:
+        start(layout, site, before, applied)
+    else:
+        say("not started: " + ("policy-rc.d forbids it" if around.systemd else "systemd is not running here"))
+    return remember(layout, site, before, applied, vhost)
+
+
+def remember(layout: Layout, site: Site, before: State, applied: fpm.Applied, vhost: apache.Applied) -> State:
+    """The state after a successful run."""
+    pool = dropin.read(fpm.dropin_directory(layout, site))
+    web = dropin.read(apache.dropin_directory(layout, site))
+    return State(
+        version=site.version,
+        profile=site.profile.id,
+        configured=state.now(),
+        units=unit_fingerprint(site),
+        socket=fingerprint(UNITS / site.units.socket),
+        pool_dropins=before.pool_dropins if applied.refused else dropin.fingerprint(pool),
+        web_dropins=before.web_dropins if vhost.refused else dropin.fingerprint(web),
+        pool_refused=applied.refused,
+        web_refused=vhost.refused,
+        disabled=before.disabled,
+    )
+
+
+def ensure_image(layout: Layout, site: Site, say: Say) -> Manifest:
+    """The manifest of a fit generation of the site's profile, built when there is none. Raises SiteFault."""
+    known, _ = sites.installed(layout)
+    members = tuple(one for one in known if one.profile.id == site.profile.id)
+    outcome = refreshing.refresh_safely(layout, members, Mode(final=False))
+    manifest = image.read_manifest(layout, site.profile.id, outcome.after)
+    if manifest is None:
+        raise SiteFault(
+            f"its image cannot be built: {'; '.join(outcome.words)}", "install or correct what is named there"
+        )
+    if outcome.decision is not Decision.CURRENT:
+        say(refreshing.line(outcome))
+    return manifest
+
+
+def fingerprint(*paths: Path) -> str:
+    """A short name for the content of files, to see whether a new version of the package brought others."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes() if path.exists() else b"\0")
+    return digest.hexdigest()[:16]
+
+
+def unit_fingerprint(site: Site) -> str:
+    """A short name for the units whose change asks for a restart."""
+    return fingerprint(*(UNITS / unit for unit in (site.units.service, *site.units.mounts)))
+
+
+def prepare_units(site: Site, before: State, around: Surroundings) -> None:
+    """Let systemd read the units and mount the image; a changed profile is mounted anew. Raises SiteFault."""
+    if not around.live:
+        return
+    systemd.systemctl("daemon-reload")
+    if before.profile and before.profile != site.profile.id:
+        systemd.systemctl("stop", site.units.service, *site.units.mounts)
+    answer = systemd.systemctl("start", *site.units.mounts)
+    if not answer.good:
+        raise SiteFault(
+            f"the image cannot be mounted: {answer.words}", f"see: systemctl status {site.units.mounts[0]!r}"
+        )
+
+
+def start(layout: Layout, site: Site, before: State, applied: fpm.Applied) -> None:
+    """Start, reload or restart what has changed, and prove that PHP answers. Raises SiteFault."""
+    systemd.systemctl("reset-failed", site.units.service, site.units.socket)
+    changed_socket = before.socket and before.socket != fingerprint(UNITS / site.units.socket)
+    if changed_socket:
+        systemd.systemctl("stop", site.units.service, site.units.socket)
+    answer = systemd.systemctl("start", site.units.socket, *site.units.paths)
+    if not answer.good:
+        raise SiteFault(f"its socket does not start: {answer.words}", f"see: journalctl -u {site.units.socket}")
+    take_over(site, restart=bool(before.units) and before.units != unit_fingerprint(site), reload=applied.changed)
+    prove(layout, site, applied)
+
+
+def take_over(site: Site, restart: bool, reload: bool) -> None:
+    """Let a running master take up new units or a new configuration; systemd keeps the socket meanwhile."""
+    if not systemd.active(site.units.service):
+        return
+    if restart:
+        systemd.systemctl("restart", site.units.service)
+    elif reload:
+        systemd.systemctl("reload", site.units.service)
+
+
+def prove(layout: Layout, site: Site, applied: fpm.Applied) -> None:
+    """The first request. If it fails, the configuration that worked before comes back. Raises SiteFault."""
+    result = answer(layout, site)
+    if result.passed:
+        return
+    if applied.changed and applied.before is not None:
+        files.replace_file(site.paths.jail / "etc/fpm.conf", applied.before.encode())
+        systemd.systemctl("restart", site.units.service)
+    raise SiteFault(
+        f"PHP does not work in the jail: {'; '.join(result.findings)}",
+        f"see: journalctl -u {site.units.service}; then: fpmjail check {site.name}",
+    )
+
+
+def answer(layout: Layout, site: Site, patience: float = 30.0) -> probe.Result:
+    """The PHP probe's result, asked again for some seconds: a service that restarts needs its second."""
+    deadline = time.monotonic() + patience
+    while True:
+        result = probe.run(layout, site, "php")
+        if result.passed or time.monotonic() > deadline:
+            return result
+        time.sleep(0.3)
+
+
+def withdraw(site: Site) -> None:
+    """Leave nothing of a site switched on."""
+    apache.disable(site)
+    if systemd.running():
+        systemd.systemctl("stop", *site.units.paths, site.units.socket, site.units.service)
+
+
+def switch(layout: Layout, name: str, on: bool, say: Say) -> None:
+    """`fpmjail enable` and `disable`: the admin's switch, which later configurations honour."""
+    site = sites.load(layout.sites / name / "site.json")
+    with files.lock(layout.lock_file):
+        state.set_disabled(layout, name, not on)
+        if not on:
+            apache.disable(site)
+            systemd.systemctl("stop", *site.units.paths, site.units.socket, site.units.service)
+    if on:
+        configure(layout, name, say)
+    trouble = apache.reload()
+    say(trouble or ("switched on" if on else "switched off"))
+
+
+def remove(layout: Layout, name: str, say: Say) -> None:
+    """What `apt remove` needs: out of the web server, out of systemd, no process and no mount left. Data stays."""
+    site = sites.load(layout.sites / name / "site.json")
+    with files.lock(layout.lock_file):
+        for words in filter(None, (apache.disable(site), apache.reload())):
+            say(words)
+        if systemd.running():
+            systemd.systemctl("stop", *site.units.paths, site.units.socket, site.units.service)
+            end_processes(site)
+            systemd.systemctl("stop", *site.units.mounts)
+        for words in unmount(site.paths.jail):
+            say(words)
+        state.forget(layout, name)
+        drop_image(layout, site, say)
+
+
+def end_processes(site: Site) -> None:
+    """Kill what still runs as the site's user; the account is the site's alone, `configure` saw to that."""
+    owner = places.account(site.user.name)
+    if owner is None or owner.uid == 0:
+        return
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if entry.stat().st_uid == owner.uid:
+                os.kill(int(entry.name), signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+
+
+def unmount(tree: Path) -> tuple[str, ...]:
+    """Unmount whatever is left below a jail, by force of MNT_DETACH when it is busy; returns what would not go."""
+    for mount in mounts.mounts_below(tree):
+        if not systemd.run(["umount", "--", str(mount.target)]).good:
+            systemd.run(["umount", "--lazy", "--", str(mount.target)])
+    return tuple(f"{mount.target} is still mounted; umount it" for mount in mounts.mounts_below(tree))
+
+
+def drop_image(layout: Layout, site: Site, say: Say) -> None:
+    """Delete the image when this was the last site that used it; copies are made again when needed."""
+    known, _ = sites.installed(layout)
+    if any(one.profile.id == site.profile.id for one in known if one.name != site.name):
+        return
+    try:
+        image.remove(layout, site.profile.id)
+    except mounts.Kept as error:
+        say(str(error))

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: MIT
+"""Looks at an installed site from outside, as root: files, mounts, processes, the web server. Only reads.
+
+What is seen here is judged in check.py. Nothing below a directory that the site's user can write is opened.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import ssl
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpmjail import mounts, systemd
+from fpmjail.layout import Layout
+from fpmjail.mounts import Mount
+from fpmjail.site import Site
+
+VISIT_PATIENCE = 10.0  # seconds
+LARGEST_PAGE = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name in the file system, itself and not what a link leads to."""
+
+    path: str
+    mode: int
+    uid: int
+    gid: int
+
+    @property
+    def permissions(self) -> str:
+        """The mode as chmod(1) takes it."""
+        return f"{stat.S_IMODE(self.mode):04o}"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What /proc/PID/status tells about a process (proc(5)); `capabilities` is CapEff."""
+
+    pid: int
+    name: str
+    uid: int
+    capabilities: int
+    no_new_privileges: bool
+    seccomp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """A running FPM master: the files that it maps, and the mounts of its namespace."""
+
+    pid: int
+    mapped: tuple[str, ...]
+    mounts: tuple[Mount, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One GET of the site's start page over loopback; `status` None means that nobody answered, `words` why."""
+
+    address: str
+    status: int | None
+    words: str
+
+
+def entry(path: Path) -> Entry | None:
+    """One name, or None when it is not there."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return Entry(str(path), status.st_mode, status.st_uid, status.st_gid)
+
+
+def ancestors(path: Path) -> tuple[Entry, ...]:
+    """Every directory from / to `path`, `path` included, as far as they exist."""
+    return tuple(found for place in (*reversed(path.parents), path) if (found := entry(place)))
+
+
+def tree(root: Path, closed: frozenset[str] = frozenset()) -> tuple[Entry, ...]:
+    """Everything at and below `root`; the directories `closed`, relative to it, are seen but not entered."""
+    top = entry(root)
+    return () if top is None else (top, *_below(root, root, closed))
+
+
+def _below(root: Path, directory: Path, closed: frozenset[str]) -> Iterator[Entry]:
+    with os.scandir(directory) as names:
+        found = sorted(names, key=lambda name: name.name)
+    for name in found:
+        status = name.stat(follow_symlinks=False)
+        yield Entry(name.path, status.st_mode, status.st_uid, status.st_gid)
+        if stat.S_ISDIR(status.st_mode) and os.path.relpath(name.path, root) not in closed:
+            yield from _below(root, Path(name.path), closed)
+
+
+def parse_status(pid: int, text: str) -> Process:
+    """A process out of the text of /proc/PID/status. Raises KeyError or ValueError for anything else."""
+    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return Process(
+        pid=pid,
+        name=fields["Name"].strip(),
+        uid=int(fields["Uid"].split()[1]),
+        capabilities=int(fields["CapEff"], 16),
+        no_new_privileges=fields["NoNewPrivs"].strip() == "1",
+        seccomp=int(fields["Seccomp"]),
+    )
+
+
+def processes(uid: int) -> tuple[Process, ...]:
+    """Every process with this effective uid; one that ends meanwhile is none."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, KeyError, ValueError):
+            process = parse_status(int(path.name), (path / "status").read_text(errors="replace"))
+            if process.uid == uid:
+                found.append(process)
+    return tuple(sorted(found, key=lambda process: process.pid))
+
+
+def mapped_files(text: str) -> tuple[str, ...]:
+    """The distinct files in the text of /proc/PID/maps, deleted ones with their mark (proc(5))."""
+    fields = (line.split(None, 5) for line in text.splitlines())
+    return tuple(sorted({field[5] for field in fields if len(field) == 6 and field[5].startswith("/")}))
+
+
+def master(site: Site) -> Master | None:
+    """The site's master, or None when it does not run."""
+    pid = systemd.main_pid(site.units.service) if systemd.running() else 0
+    place = Path(f"/proc/{pid}")
+    try:
+        maps = mapped_files((place / "maps").read_text(errors="replace"))
+        return Master(pid, maps, mounts.parse((place / "mountinfo").read_text(errors="replace"))) if pid else None
+    except OSError:
+        return None
+
+
+def visits(site: Site, certified: bool) -> tuple[Visit, ...]:
+    """The start page as Apache gives it on loopback, over TLS as well when the certificate is there."""
+    domain = site.web.domains[0]
+    return tuple(visit(domain, secure) for secure in ((False, True) if certified else (False,)))
+
+
+def visit(domain: str, secure: bool) -> Visit:
+    """One GET / with this Host; the certificate's trust is not judged, the name asked for is the domain."""
+    port = 443 if secure else 80
+    address = f"{'https' if secure else 'http'}://{domain}/"
+    connection = http.client.HTTPConnection(domain, port, timeout=VISIT_PATIENCE)
+    try:
+        connection.sock = _connected(domain, port, secure)
+        connection.request("GET", "/", headers={"Host": domain, "User-Agent": "fpmjail check"})
+        response = connection.getresponse()
+        return Visit(address, response.status, response.read(LARGEST_PAGE).decode(errors="replace"))
+    except (OSError, http.client.HTTPException) as error:
+        return Visit(address, None, f"{type(error).__name__}: {error}")
+    finally:
+        connection.close()
+
+
+def _connected(domain: str, port: int, secure: bool) -> socket.socket:
+    plain = socket.create_connection(("127.0.0.1", port), VISIT_PATIENCE)
+    if not secure:
+        return plain
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        return context.wrap_socket(plain, server_hostname=domain)
+    except OSError:
+        plain.close()
+        raise
+
+
+def php_outside(layout: Layout) -> tuple[str, ...]:
+    """The ways in which this host runs PHP or programs as www-data, outside of every jail."""
+    pools = [path.parts[-4] for path in layout.host("/etc/php").glob("*/fpm/pool.d/www.conf")]
+    modules = layout.host("/etc/apache2/mods-enabled").glob("*.load")
+    running = (version for version in sorted(pools) if systemd.active(f"php{version}-fpm.service"))
+    return (
+        *(f"Debian's www pool of PHP {version}" for version in running),
+        *(f"Apache's module {path.stem}" for path in sorted(modules) if path.stem.startswith(("php", "cgi"))),
+    )

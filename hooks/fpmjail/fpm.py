@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""The FPM configuration of a site: the package's text and the admin's drop-ins, live only when proven."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpmjail import dropin, files, sandbox
+from fpmjail.dropin import Part
+from fpmjail.layout import Layout
+from fpmjail.site import Site
+
+CANDIDATE = "fpm.conf.new"
+OWNED = re.compile(r"\s*(\[|(?:listen|user|group|chroot|chdir|prefix|include)\s*(?:\.\w+\s*)?=)")
+COMPLAINT = re.compile(rf"\[/etc/{re.escape(CANDIDATE)}:(\d+)\]\s*(.*)")
+
+
+class PoolFault(Exception):
+    """The pool that the package itself brings does not pass FPM's own test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a candidate: `before` is the text that was live, `refused` says why a drop-in was left out."""
+
+    changed: bool
+    refused: str | None = None
+    before: str | None = None
+
+
+def dropin_directory(layout: Layout, site: Site) -> Path:
+    """Where the admin puts his own pool settings."""
+    return layout.admin_sites / site.name / "fpm.d"
+
+
+def forbidden(part: Part) -> str | None:
+    """What makes a drop-in unfit before FPM even reads it: sections and settings that the jail depends on."""
+    for number, line in enumerate(part.text.splitlines(), 1):
+        found = OWNED.match(line)
+        if found:
+            return f"{part.source}:{number}: {line.strip()!r} cannot be set in a drop-in: the jail depends on it"
+    return None
+
+
+def complaint(parts: tuple[Part, ...], words: str) -> str:
+    """FPM's words about a candidate, with the line of the file that an admin can edit."""
+    found = COMPLAINT.search(words)
+    if found is None:
+        return words.splitlines()[-1] if words else "php-fpm -t failed and said nothing"
+    return f"{dropin.place(parts, int(found[1]))}: {found[2].strip() or words.splitlines()[-1]}"
+
+
+def proven(site: Site, parts: tuple[Part, ...], provable: bool) -> str | None:
+    """Why a candidate cannot go live, or None: put it beside the live one, let the jail's own FPM test it."""
+    refused = next(filter(None, map(forbidden, parts[1:])), None)
+    if refused or not provable:
+        return refused
+    candidate = site.paths.jail / "etc" / CANDIDATE
+    files.replace_file(candidate, text(parts).encode(), 0o644)
+    answer = sandbox.run(site, "/usr/sbin/php-fpm", "--test", "--fpm-config", f"/etc/{CANDIDATE}")
+    candidate.unlink()
+    return None if answer.good else complaint(parts, answer.words)
+
+
+def text(parts: tuple[Part, ...]) -> str:
+    """The whole configuration file."""
+    return dropin.join(parts, ";")
+
+
+def apply(layout: Layout, site: Site, provable: bool) -> Applied:
+    """Bring the site's configuration up to date. A bad drop-in leaves the old text in place.
+
+    `provable` is False where nothing can be run in the jail (no systemd). Raises PoolFault for the package's own text.
+    """
+    live = site.paths.jail / "etc/fpm.conf"
+    own = Part(str(site.paths.pool), site.paths.pool.read_text())
+    parts = (own, *dropin.read(dropin_directory(layout, site)))
+    before = live.read_text() if live.is_file() else None
+    if text(parts) == before:
+        return Applied(changed=False)
+    refused = proven(site, parts, provable)
+    if refused and len(parts) > 1 and before is not None:
+        return Applied(changed=False, refused=refused)
+    if refused:
+        parts = alone(site, own, provable, refused)
+    files.replace_file(live, text(parts).encode(), 0o644)
+    return Applied(changed=True, refused=refused, before=before)
+
+
+def alone(site: Site, own: Part, provable: bool, refused: str) -> tuple[Part, ...]:
+    """The package's text without any drop-in, when that is what works. Raises PoolFault."""
+    fault = proven(site, (own,), provable)
+    if fault:
+        raise PoolFault(fault or refused)
+    return (own,)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""Where everything lies on the server. Tests use another `root`; nothing here touches the disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The places the runtime knows, all below `root`."""
+
+    root: Path = Path("/")
+
+    def host(self, path: str) -> Path:
+        """The place of an absolute path of the server below `root`."""
+        return self.root / path.lstrip("/")
+
+    def image(self, profile_id: str) -> Path:
+        """The directory of one profile: its generations, manifests, `current` and `live`."""
+        return self.images / profile_id
+
+    def jail(self, name: str) -> Path:
+        """The jail of the site NAME, the root directory of its PHP."""
+        return self.jails / name
+
+    def site_state(self, name: str) -> Path:
+        """What the runtime remembers of the site NAME."""
+        return self.state / name
+
+    @property
+    def images(self) -> Path:
+        """One directory per profile."""
+        return self.root / "var/lib/fpmjail/images"
+
+    @property
+    def jails(self) -> Path:
+        """One jail per site."""
+        return self.root / "var/lib/fpmjail/jails"
+
+    @property
+    def state(self) -> Path:
+        """One directory per site: state.json and the proven drop-ins."""
+        return self.root / "var/lib/fpmjail/sites"
+
+    @property
+    def status_file(self) -> Path:
+        """The outcome of the last refresh."""
+        return self.root / "var/lib/fpmjail/status.json"
+
+    @property
+    def run(self) -> Path:
+        """Sockets and locks; gone after a reboot."""
+        return self.root / "run/fpmjail"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by flock(2) during every change."""
+        return self.run / "lock"
+
+    @property
+    def requested_file(self) -> Path:
+        """Touched when a refresh is asked for."""
+        return self.run / "requested"
+
+    @property
+    def sites(self) -> Path:
+        """What the site packages ship."""
+        return self.root / "usr/share/fpmjail/sites"
+
+    @property
+    def capabilities(self) -> Path:
+        """The capability definitions of the runtime."""
+        return self.root / "usr/share/fpmjail/capabilities"
+
+    @property
+    def probes(self) -> Path:
+        """The scripts that check a jail from inside."""
+        return self.root / "usr/share/fpmjail/probes"
+
+    @property
+    def admin_capabilities(self) -> Path:
+        """The administrator's capability definitions: they add to the runtime's or replace them."""
+        return self.root / "etc/fpmjail/capabilities.d"
+
+    @property
+    def admin_sites(self) -> Path:
+        """The administrator's drop-ins, one directory per site."""
+        return self.root / "etc/fpmjail/sites"

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""The running FPM masters of dedicated sites: which generation they map, and their reload after a switch."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpmjail import probe, systemd
+from fpmjail.layout import Layout
+from fpmjail.site import Site
+
+AT_ONCE = 4  # each reload starts a whole PHP: more at a time only make all of them slow
+PATIENCE = 60.0  # seconds; above process_control_timeout, which a request in flight may use up
+GENERATION = re.compile(r"/([0-9a-f]{16})/usr/")
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """A running master and the site that it serves."""
+
+    site: Site
+    pid: int
+
+
+def running(sites: Iterable[Site]) -> tuple[Master, ...]:
+    """The masters that are up now; a site that nobody asked for has none."""
+    if not systemd.running():
+        return ()
+    pairs = ((site, systemd.main_pid(site.units.service)) for site in sites)
+    return tuple(Master(site, pid) for site, pid in pairs if pid)
+
+
+def generations(maps: str) -> frozenset[str]:
+    """The generations whose files appear in the text of a /proc/PID/maps (proc(5))."""
+    return frozenset(GENERATION.findall(maps))
+
+
+def mapped(pid: int) -> frozenset[str]:
+    """The generations that a process maps; none when it is gone."""
+    try:
+        return generations(Path(f"/proc/{pid}/maps").read_text(errors="replace"))
+    except OSError:
+        return frozenset()
+
+
+def outdated(masters: Iterable[Master], generation: str) -> tuple[Master, ...]:
+    """The masters that map anything but this generation."""
+    return tuple(master for master in masters if mapped(master.pid) != {generation})
+
+
+def alive(layout: Layout, site: Site) -> bool:
+    """True when the site's PHP answers the smallest probe with good news."""
+    return probe.run(layout, site, "php").passed
+
+
+def each(work: Callable[[Master], bool], masters: Sequence[Master]) -> tuple[Master, ...]:
+    """The masters for which the work failed; a few at a time."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return tuple(master for master, good in zip(masters, pool.map(work, masters), strict=True) if not good)
+
+
+def unwell(layout: Layout, masters: Sequence[Master]) -> tuple[Master, ...]:
+    """The masters that do not answer."""
+    return each(lambda master: alive(layout, master.site), masters)
+
+
+def reload(layout: Layout, masters: Sequence[Master], generation: str) -> tuple[Master, ...]:
+    """Let the masters take up a generation; returns those that did not come back with it.
+
+    SIGUSR2 makes FPM execute itself again, so libraries and extensions are the new ones too (php-fpm(8)).
+    """
+    return each(lambda master: reload_one(layout, master.site, generation), masters)
+
+
+def reload_one(layout: Layout, site: Site, generation: str) -> bool:
+    """Reload one master and wait until it runs from the generation and answers."""
+    if not systemd.systemctl("reload", site.units.service).good:
+        return False
+    deadline = time.monotonic() + PATIENCE
+    while mapped(systemd.main_pid(site.units.service)) != {generation}:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return alive(layout, site)

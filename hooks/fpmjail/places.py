@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""The account and the directories of a site: checked first, made where they are missing, never taken from anybody."""
+
+from __future__ import annotations
+
+import pwd
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpmjail import files
+from fpmjail.layout import Layout
+from fpmjail.site import Site
+
+
+class SiteFault(Exception):
+    """Something about this one site has to be put right first: what, and how."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(f"{message}\n  {hint}" if hint else message)
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The line of the site's user in the account database."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+    shell: str
+
+
+def account(name: str) -> Account | None:
+    """The account of this name, if there is one."""
+    try:
+        found = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return Account(found.pw_name, found.pw_uid, found.pw_gid, found.pw_dir, found.pw_shell)
+
+
+def accounts_with(uid: int) -> tuple[str, ...]:
+    """Every local account with this uid."""
+    return tuple(entry.pw_name for entry in pwd.getpwall() if entry.pw_uid == uid)
+
+
+def origin(site: Site, key: str) -> str:
+    """The place in the description that decides a key, in brackets, or nothing for a default."""
+    found = dict(site.origins).get(key)
+    return f" ({found})" if found else ""
+
+
+def account_fault(
+    site: Site, found: Account | None, sharers: tuple[str, ...], sites: Iterable[Site]
+) -> SiteFault | None:
+    """Why the account cannot be a site's own, or None. One uid per site: a process of the same uid is a way out."""
+    name, where = site.user.name, origin(site, "user")
+    other = next((one.name for one in sites if one.name != site.name and one.user.name == name), None)
+    if found is None:
+        return SiteFault(f"the account {name} is missing", f"make it: systemd-sysusers {site.package}.conf")
+    if Path(found.home) != site.user.home:
+        return SiteFault(
+            f"the account {name} was there before, with home {found.home} instead of {site.user.home}",
+            f"choose another `user:` in {site.source}{where}, or, if it is the site's own: "
+            f"usermod --home {site.user.home} {name}",
+        )
+    if found.uid == 0 or sharers != (name,):
+        return SiteFault(
+            f"uid {found.uid} of {name} belongs to {', '.join(sharers)}", "give every site a uid of its own"
+        )
+    if site.user.uid is not None and site.user.uid != found.uid:
+        return SiteFault(
+            f"the account {name} has uid {found.uid}, the description asks for {site.user.uid}",
+            f"change `uid:` in {site.source}{origin(site, 'uid')}, or the account: usermod --uid",
+        )
+    if other:
+        return SiteFault(
+            f"the account {name} already is the site {other}'s", f"choose another `user:` in {site.source}{where}"
+        )
+    return None
+
+
+def check_account(site: Site, sites: Iterable[Site]) -> Account:
+    """The site's account. Raises SiteFault when it cannot be the site's own."""
+    found = account(site.user.name)
+    fault = account_fault(site, found, accounts_with(found.uid) if found else (), sites)
+    if fault or found is None:
+        raise fault or SiteFault(f"the account {site.user.name} is missing", "")
+    return found
+
+
+def make(layout: Layout, site: Site, owner: Account) -> tuple[str, ...]:
+    """Make the site's directories; returns what an admin should know. Raises SiteFault."""
+    root_owned(site.paths.base, 0, 0o755)
+    root_owned(site.paths.logs, owner.gid, 0o770)
+    for name in ("", "fpm.d", "apache.d"):
+        root_owned(layout.admin_sites / site.name / name, 0, 0o755)
+    words = make_document_root(site, owner)
+    for directory in site.writable:
+        make_as_user(site.paths.document_root / directory, owner)
+    return words
+
+
+def root_owned(path: Path, gid: int, mode: int) -> None:
+    """Make a directory of root's. Raises SiteFault when somebody else could exchange it."""
+    try:
+        files.make_directory(path, 0, gid, mode)
+    except (files.UnsafePath, FileNotFoundError) as error:
+        raise SiteFault(
+            f"{path} cannot be root's own directory: {error}",
+            f"a jail is only safe below directories of root's: chown root:root {path}; chmod {mode:04o} {path}",
+        ) from error
+
+
+def make_document_root(site: Site, owner: Account) -> tuple[str, ...]:
+    """Make the document root when it is missing; an existing one keeps its owner, and a stranger is named."""
+    root = site.paths.document_root
+    if root.is_symlink():
+        raise SiteFault(f"the document root {root} is a symbolic link", "put the directory itself there, or a mount")
+    if root.is_dir():
+        holder = root.stat().st_uid
+        return () if holder in (0, owner.uid) else (stranger(root, holder, owner),)
+    first = site.paths.base / root.relative_to(site.paths.base).parts[0] if root != site.paths.base else root
+    try:
+        files.make_directory(first, owner.uid, owner.gid, 0o755)
+    except files.UnsafePath as error:
+        raise SiteFault(f"the document root cannot be made: {error}", "move what is in the way") from error
+    make_as_user(root, owner)
+    return ()
+
+
+def stranger(root: Path, uid: int, owner: Account) -> str:
+    """What to know about a document root that somebody else owns."""
+    return (
+        f"{root} belongs to uid {uid}, so the site can read it but not write there; "
+        f"if it should be the site's: chown {owner.name}: {root}"
+    )
+
+
+def make_as_user(path: Path, owner: Account) -> None:
+    """Make directories where the site's user may play tricks: as that user, so that they are played on himself."""
+    subprocess.run(
+        ["mkdir", "--parents", "--", str(path)],
+        user=owner.uid, group=owner.gid, extra_groups=[], umask=0o022, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: MIT
+"""Proves a candidate generation before any site sees it: PHP-FPM runs from it in a scratch jail, every probe asks.
+
+The scratch jail is behind the same sandbox as the sites, but belongs to the runtime's own account, binds no site's
+data, and lives in /run for about a second: directories, links and a few small files, nothing copied or mounted.
+"""
+
+from __future__ import annotations
+
+import grp
+import pwd
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpmjail import files, jail, mounts, probe, systemd
+from fpmjail.jail import Directory, File, Link, Piece
+from fpmjail.layout import Layout
+from fpmjail.probe import Result
+from fpmjail.sandbox import SHARED_MEMORY
+from fpmjail.site import Profile
+
+USER = "_fpmjail"
+PREFIX = "scratch-"
+PATIENCE = 10.0  # seconds for the start, and again for all probes
+OWN_FILES = frozenset({"passwd", "group", "fpm.conf"})
+PRIVATE = "size=64M,mode=1777,nosuid,nodev,noexec"
+UNCONFIGURED = frozenset({"Slice"})  # a site's slice would count the proof against that site
+LOST_BUS = ("Failed to connect to bus", "not been booted with systemd")
+
+Directives = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class NotProvable:
+    """Nothing was proven, neither good nor bad: nothing can be run here, for this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """The names of one scratch jail."""
+
+    root: Path
+
+    @property
+    def unit(self) -> str:
+        """The transient unit, without suffix."""
+        return f"fpmjail-{self.root.name}"
+
+    @property
+    def socket(self) -> Path:
+        """Held by systemd, for root only; FPM gets it by inheritance."""
+        return self.root / "socket"
+
+    @property
+    def log(self) -> Path:
+        """What FPM said."""
+        return self.root / "log"
+
+
+def skeleton(
+    digest: str, etc_names: frozenset[str], live_names: frozenset[str], uid: int, gid: int
+) -> tuple[Piece, ...]:
+    """The scratch jail, parents before children: like a site's, but on the candidate instead of `current`."""
+    copied = sorted(etc_names - live_names - OWN_FILES)
+    return (
+        *(Directory(path) for path in (*jail.EMPTY, "tmp", "var/lib/php/sessions")),
+        Link("usr", f".image/{digest}/usr"),
+        *(Link(path, target) for path, target in jail.MERGED.items()),
+        Link("var/run", "../run"),
+        Link("var/tmp", "../tmp"),
+        *(Link(f"etc/{name}", f"../.image/{digest}/etc/{name}") for name in copied),
+        *(Link(f"etc/{name}", f"../.image/live/{name}") for name in sorted(live_names)),
+        File("etc/passwd", f"{USER}:x:{uid}:{gid}::/:/usr/sbin/nologin\n"),
+        File("etc/group", f"{USER}:x:{gid}:\n"),
+    )
+
+
+def pool(socket: Path) -> str:
+    """FPM's configuration: one pool on the inherited socket, php.ini as it is (php-fpm.conf(5))."""
+    return f"""[global]
+error_log = /dev/null
+daemonize = no
+[probe]
+listen = {socket}
+pm = static
+pm.max_children = 2
+catch_workers_output = yes
+request_terminate_timeout = {PATIENCE:g}s
+php_admin_value[sys_temp_dir] = /tmp
+php_admin_value[upload_tmp_dir] = /tmp
+php_admin_value[session.save_path] = /var/lib/php/sessions
+"""
+
+
+def confinement(scratch: Scratch, image: Path, sandbox: Directives) -> tuple[tuple[str, str], ...]:
+    """The directives of the transient service; the site's sandbox first, so that what follows cannot be loosened."""
+    return (
+        *(pair for pair in sandbox if pair[0] not in UNCONFIGURED),
+        ("Type", "notify"),
+        ("User", USER),
+        ("Group", USER),
+        ("RootDirectory", str(scratch.root)),
+        ("MountAPIVFS", "yes"),
+        ("BindReadOnlyPaths", f"{image}:/.image"),
+        ("TemporaryFileSystem", SHARED_MEMORY),
+        ("TemporaryFileSystem", f"/tmp:{PRIVATE}"),
+        ("TemporaryFileSystem", f"/var/lib/php/sessions:{PRIVATE}"),
+        ("Environment", f"FPM_SOCKETS={scratch.socket}=3"),
+        ("StandardOutput", "null"),
+        ("StandardError", f"truncate:{scratch.log}"),
+        ("TimeoutStartSec", f"{PATIENCE:g}"),
+        ("TimeoutStopSec", "5"),
+    )
+
+
+def command(scratch: Scratch, image: Path, sandbox: Directives) -> list[str]:
+    """The systemd-run(1) call that makes the socket and the service behind it."""
+    service = [f"--property={name}={value}" for name, value in confinement(scratch, image, sandbox)]
+    socket = [
+        f"--socket-property={pair}"
+        for pair in (f"ListenStream={scratch.socket}", "SocketMode=0600", "RemoveOnStop=yes")
+    ]
+    php = ["/usr/sbin/php-fpm", "--nodaemonize", "--force-stderr", "--fpm-config", "/etc/fpm.conf"]
+    names = [f"--unit={scratch.unit}", "--description=PHP out of a candidate image, asked by fpmjail's probes"]
+    return ["systemd-run", "--quiet", *names, *socket, *service, "--", *php]
+
+
+def prove(layout: Layout, profile: Profile, digest: str, sandbox: Directives) -> tuple[Result, ...] | NotProvable:
+    """Every probe of the profile, answered by PHP out of the generation `digest`; about a second.
+
+    The caller holds the lock: what an earlier, killed proof left behind is removed here. Raises OSError when the
+    scratch jail cannot be made (disk full).
+    """
+    if not systemd.running():
+        return NotProvable("systemd does not run here")
+    try:
+        uid, gid = pwd.getpwnam(USER).pw_uid, grp.getgrnam(USER).gr_gid
+    except KeyError:
+        return NotProvable(f"the account {USER} is missing: systemd-sysusers fpmjail.conf")
+    sweep(layout)
+    image = layout.image(profile.id)
+    with _scratch(layout) as scratch:
+        _build(
+            scratch, skeleton(digest, jail.names_in(image / digest / "etc"), jail.names_in(image / "live"), uid, gid)
+        )
+        fault = _start(scratch, command(scratch, image, sandbox))
+        if fault is not None:
+            return fault
+        names = probe.available(layout.probes, profile.capabilities)
+        return probe.ask_all(scratch.socket, names, probe.expectation(layout, profile, digest), PATIENCE)
+
+
+def sweep(layout: Layout) -> None:
+    """Remove the scratch jails of proofs that were killed."""
+    for root in layout.run.glob(f"{PREFIX}*"):
+        _remove(Scratch(root))
+
+
+@contextmanager
+def _scratch(layout: Layout) -> Iterator[Scratch]:
+    scratch = Scratch(layout.run / f"{PREFIX}{secrets.token_hex(6)}")
+    try:
+        yield scratch
+    finally:
+        _remove(scratch)
+
+
+def _build(scratch: Scratch, pieces: tuple[Piece, ...]) -> None:
+    files.make_directory(scratch.root, 0, 0, 0o755)
+    for piece in (*pieces, File("etc/fpm.conf", pool(scratch.socket))):
+        jail.put(scratch.root, piece)
+
+
+def _start(scratch: Scratch, call: list[str]) -> tuple[Result, ...] | NotProvable | None:
+    started = time.monotonic()
+    made = systemd.run(call, PATIENCE)
+    if any(words in made.words for words in LOST_BUS):
+        return NotProvable(probe.printable(made.words))
+    answer = systemd.systemctl("start", f"{scratch.unit}.service", timeout=2 * PATIENCE) if made.good else made
+    if answer.good:
+        return None
+    words = f"php-fpm does not start from this generation: {_last_words(scratch, answer.words)}"
+    return (Result("php", False, (words,), time.monotonic() - started),)
+
+
+def _last_words(scratch: Scratch, otherwise: str) -> str:
+    with suppress(OSError):
+        said = scratch.log.read_text(errors="replace").strip().splitlines()[-3:]
+        if said:
+            return probe.printable("; ".join(said))
+    state = systemd.properties(f"{scratch.unit}.service", "Result", "ExecMainStatus")
+    return probe.printable(f"{state['Result']} (status {state['ExecMainStatus']}): {otherwise}")
+
+
+def _remove(scratch: Scratch) -> None:
+    units = (f"{scratch.unit}.socket", f"{scratch.unit}.service")
+    systemd.systemctl("stop", *units)
+    systemd.systemctl("reset-failed", *units)
+    # What is kept holds no data, is gone after a reboot, and the next proof tries again.
+    with suppress(mounts.Kept, OSError):
+        mounts.remove_tree(scratch.root)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""Runs of the refresh: by hand, from a dpkg trigger, and the one that has the last word after apt has ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Any
+
+from fpmjail import apache, files, refresh, state, systemd
+from fpmjail import site as sites
+from fpmjail.layout import Layout
+from fpmjail.refresh import Decision, Mode, Outcome
+
+Say = Callable[[str], None]
+REMEMBERED = 50  # outcomes that status.json keeps
+ROUNDS = 5  # of the last word: each one only because something changed during the one before
+LAST_WORD = "fpmjail-refresh.service"
+WEB_RELOAD = "fpmjail-reload"
+
+
+def once(layout: Layout, mode: Mode, say: Say, profiles: frozenset[str] = frozenset()) -> tuple[Outcome, ...]:
+    """Refresh all profiles in use, or those that are named, and remember what happened."""
+    found, errors = sites.installed(layout)
+    for error in errors:
+        say(str(error))
+    wanted = [site for site in found if not profiles or site.profile.id in profiles]
+    if mode.dry_run:
+        return refresh.refresh(layout, wanted, mode)
+    files.make_directory(layout.run, 0, 0, 0o755)
+    with files.lock(layout.lock_file):
+        outcomes = refresh.refresh(layout, wanted, mode)
+        remember(layout, outcomes)
+    for outcome in outcomes:
+        if outcome.decision is not Decision.CURRENT or outcome.words:
+            say(refresh.line(outcome))
+    return outcomes
+
+
+def remember(layout: Layout, outcomes: Iterable[Outcome]) -> None:
+    """Write status.json; a run that found nothing to do only sets its time."""
+    known = recall(layout)
+    latest = {outcome.profile: record(outcome) for outcome in outcomes}
+    news = [entry for entry in latest.values() if entry["decision"] != Decision.CURRENT.name]
+    same = {name: strip(entry) for name, entry in latest.items()} == {
+        name: strip(entry) for name, entry in known["latest"].items()
+    }
+    if same and not news and layout.status_file.exists():
+        files.touch(layout.status_file)
+        return
+    content = {"format": 1, "latest": latest, "history": [*known["history"], *news][-REMEMBERED:]}
+    files.replace_file(layout.status_file, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def strip(entry: dict[str, Any]) -> dict[str, Any]:
+    """An outcome without its time."""
+    return {key: value for key, value in entry.items() if key != "when"}
+
+
+def record(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as it stands in status.json."""
+    return {"when": state.now(), **asdict(outcome), "decision": outcome.decision.name, "words": list(outcome.words)}
+
+
+def recall(layout: Layout) -> dict[str, Any]:
+    """What status.json says; an empty one when it is missing or damaged."""
+    try:
+        content = json.loads(layout.status_file.read_text())
+        return {"latest": dict(content["latest"]), "history": list(content["history"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"latest": {}, "history": []}
+
+
+def requested(layout: Layout) -> int:
+    """When a trigger last asked for a refresh, in nanoseconds; 0 for never."""
+    try:
+        return layout.requested_file.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def last_word(layout: Layout, say: Say) -> tuple[Outcome, ...]:
+    """Wait until dpkg has finished, then refresh until nothing is left to do."""
+    from fpmjail import dpkg
+
+    outcomes: tuple[Outcome, ...] = ()
+    for _ in range(ROUNDS):
+        dpkg.wait()
+        asked = requested(layout)
+        outcomes = once(layout, Mode(final=True), say)
+        if requested(layout) == asked and all(o.decision is not Decision.SWITCH for o in outcomes):
+            break
+    return outcomes
+
+
+def trigger(layout: Layout, names: frozenset[str], say: Say) -> None:
+    """What the runtime's postinst calls inside dpkg: refresh if that can be done now, and ask for the last word.
+
+    Never raises: a failing trigger would stop security upgrades of the whole server.
+    """
+    try:
+        if names - {WEB_RELOAD}:
+            files.make_directory(layout.run, 0, 0, 0o755)
+            files.touch(layout.requested_file)
+            once(layout, Mode(final=False), say)
+            if systemd.running():
+                systemd.systemctl("start", "--no-block", LAST_WORD)
+        if WEB_RELOAD in names:
+            web(layout, say)
+    except Exception as error:  # whatever it is, dpkg must go on
+        say(f"{type(error).__name__}: {error}; see: fpmjail status")
+
+
+def web(layout: Layout, say: Say) -> str | None:
+    """Reload the web server once for everything that was configured, then say which new sites answer."""
+    found, _ = sites.installed(layout)
+    for site in found:
+        for words in apache.enable_modules(site) if apache.enabled(site) else ():
+            say(f"{site.name}: {words}")
+    trouble = apache.reload()
+    if trouble:
+        say(trouble)
+    announce(layout, found, say)
+    return trouble
+
+
+def announce(layout: Layout, found: Iterable[sites.Site], say: Say) -> None:
+    """The line "example answers at ..." for each site that was configured since the last reload."""
+    from fpmjail import facts
+
+    for site in found:
+        mark = layout.run / "announce" / site.name
+        if mark.exists():
+            mark.unlink()
+            for visit in facts.visits(site, apache.certified(site)) if systemd.running() else ():
+                say(
+                    f"{site.name}: {visit.address} answers {visit.status}"
+                    if visit.status
+                    else f"{site.name}: {visit.address}: {visit.words}"
+                )

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""The walls around everything that runs as a site: its service's own directives, for one command more."""
+
+from __future__ import annotations
+
+from fpmjail.site import Site
+from fpmjail.systemd import Answer, in_jail
+
+SHARED_MEMORY = "/dev/shm:size=16M,mode=1777,nosuid,nodev,noexec"
+
+
+def directives(site: Site) -> tuple[tuple[str, str], ...]:
+    """What systemd-run(1) has to be told so that a command sees exactly what the site's workers see.
+
+    "+" makes a path one below RootDirectory= (systemd.exec(5)).
+    """
+    writable = " ".join(f"+{path}" for path in site.filesystem.writable)
+    return (
+        *site.sandbox,
+        ("BindPaths", " ".join(map(str, site.filesystem.bind))),
+        ("TemporaryFileSystem", SHARED_MEMORY),
+        ("ReadWritePaths", writable),
+        ("NoExecPaths", writable),
+    )
+
+
+def run(site: Site, *command: str, timeout: float = 60.0) -> Answer:
+    """Run a command inside the jail of a site, as the site's user."""
+    return in_jail(site.paths.jail, site.user.name, site.user.group, directives(site), command, timeout)

@@ -1,0 +1,455 @@
+# SPDX-License-Identifier: MIT
+"""Reads site.json, the only thing that the generator and this runtime share (format 1).
+
+The file comes out of a package, so it is read as a stranger's: every field is checked, and one broken site never
+hides another.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fpmjail.layout import Layout
+
+FORMAT = 1
+NAME = r"[a-z0-9][a-z0-9-]{0,24}"
+_LARGEST = 1 << 20
+_USER = r"_[a-z0-9][a-z0-9-]{0,30}"
+_WORD = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"
+_UNIT = r"[A-Za-z0-9:_.\\-]{1,250}\.(service|socket|mount|path)"
+_VERSION = r"[0-9][A-Za-z0-9.+~-]{0,99}"
+_DOMAIN = r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+_RELATIVE = r"[^/\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,1023}"
+_PHP = r"[0-9]{1,2}\.[0-9]{1,2}"
+_WEEK = 7 * 86400  # seconds
+_LINE = r"[^\x00-\x1f\x7f]{0,1023}"
+
+
+class SiteError(Exception):
+    """A site.json that cannot be used; `site` is the name of its directory."""
+
+    def __init__(self, site: str, problem: str) -> None:
+        super().__init__(f"site {site}: site.json: {problem}")
+        self.site = site
+        self.problem = problem
+
+
+class _Problem(Exception):
+    """A field is wrong: (path of the field, what is wrong)."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """The site's account."""
+
+    name: str
+    group: str
+    home: Path
+    uid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What an image must hold; sites with the same profile share one image. `id` is the digest of all the rest."""
+
+    id: str
+    php: str
+    capabilities: tuple[str, ...]
+    charsets: tuple[str, ...]
+    locales: tuple[str, ...]
+    programs: tuple[str, ...]
+    libraries: str
+
+    def content(self) -> dict[str, object]:
+        """The profile without its id, as it stands in site.json."""
+        names = ("php", "capabilities", "charsets", "locales", "programs", "libraries")
+        return {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where the site's things lie, all absolute."""
+
+    base: Path
+    document_root: Path
+    jail: Path
+    logs: Path
+    socket: Path
+    pool: Path
+    vhost: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """The systemd units that the site's package ships."""
+
+    service: str
+    socket: str
+    mounts: tuple[str, ...]
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filesystem:
+    """What the service binds into the jail, and what it may write there."""
+
+    bind: tuple[Path, ...]
+    writable: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Php:
+    """The PHP of the site; `request_timeout` in seconds."""
+
+    version: str
+    extensions: tuple[str, ...]
+    request_timeout: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Where the certificate will be."""
+
+    certificate: Path
+    key: Path
+    redirect: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """The virtual host: `site` is its name in sites-available, `modules` what it needs of the web server."""
+
+    server: str
+    site: str
+    domains: tuple[str, ...]
+    modules: tuple[str, ...]
+    htaccess: str
+    tls: Tls | None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One installed website. `writable` is relative to the document root; `sandbox` keeps its order."""
+
+    name: str
+    package: str
+    version: str
+    release: str
+    generator: str
+    source: str
+    isolation: str
+    user: User
+    profile: Profile
+    paths: Paths
+    units: Units
+    sandbox: tuple[tuple[str, str], ...]
+    filesystem: Filesystem
+    php: Php
+    web: Web
+    writable: tuple[str, ...]
+    origins: tuple[tuple[str, str], ...]
+
+
+class _Fields:
+    """One JSON object whose fields are taken one by one; what is left at the end is unknown."""
+
+    def __init__(self, value: object, where: str) -> None:
+        if not isinstance(value, dict):
+            raise _Problem(where or "the file", "must be an object")
+        self._values: dict[str, Any] = dict(value)
+        self._where = where
+
+    def _name(self, name: str) -> str:
+        return f"{self._where}.{name}" if self._where else name
+
+    def _take(self, name: str) -> object:
+        if name not in self._values:
+            raise _Problem(self._name(name), "is missing")
+        return self._values.pop(name)
+
+    def text(self, name: str, pattern: str = _LINE) -> str:
+        return _text(self._take(name), self._name(name), pattern)
+
+    def choice(self, name: str, *known: str) -> str:
+        value = self.text(name)
+        if value not in known:
+            raise _Problem(self._name(name), f"`{value}` is not known here; it needs a newer fpmjail")
+        return value
+
+    def number(self, name: str, low: int, high: int) -> int:
+        value = self._take(name)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise _Problem(self._name(name), f"must be a whole number from {low} to {high}")
+        return value
+
+    def number_or_null(self, name: str, low: int, high: int) -> int | None:
+        if name in self._values and self._values[name] is None:
+            return self._values.pop(name)  # type: ignore[no-any-return]
+        return self.number(name, low, high)
+
+    def truth(self, name: str) -> bool:
+        value = self._take(name)
+        if not isinstance(value, bool):
+            raise _Problem(self._name(name), "must be true or false")
+        return value
+
+    def path(self, name: str) -> Path:
+        return _path(self._take(name), self._name(name))
+
+    def texts(self, name: str, pattern: str) -> tuple[str, ...]:
+        return self._many(name, lambda value, where: _text(value, where, pattern))
+
+    def path_list(self, name: str) -> tuple[Path, ...]:
+        return self._many(name, _path)
+
+    def pairs(self, name: str) -> tuple[tuple[str, str], ...]:
+        return self._many(name, _pair)
+
+    def relatives(self, name: str) -> tuple[str, ...]:
+        return self._many(name, _relative)
+
+    def _many(self, name: str, convert: Callable[[object, str], Any]) -> tuple[Any, ...]:
+        values = self._take(name)
+        if not isinstance(values, list):
+            raise _Problem(self._name(name), "must be a list")
+        return tuple(convert(value, f"{self._name(name)}[{index}]") for index, value in enumerate(values))
+
+    def fields(self, name: str) -> _Fields:
+        return _Fields(self._take(name), self._name(name))
+
+    def fields_or_null(self, name: str) -> _Fields | None:
+        if name in self._values and self._values[name] is None:
+            return self._values.pop(name)  # type: ignore[no-any-return]
+        return self.fields(name)
+
+    def table(self, name: str) -> tuple[tuple[str, str], ...]:
+        fields = self.fields(name)
+        return tuple((key, fields.text(key)) for key in sorted(fields._values))
+
+    def end(self) -> None:
+        """A key that this runtime does not know is something it would silently not do."""
+        if self._values:
+            raise _Problem(self._name(min(self._values)), "is not known here; it needs a newer fpmjail")
+
+
+def _text(value: object, where: str, pattern: str) -> str:
+    if not isinstance(value, str):
+        raise _Problem(where, "must be a string")
+    if not re.fullmatch(pattern, value) or not value.isprintable():
+        raise _Problem(where, f"`{value[:80]!a}` is not allowed")
+    return value
+
+
+def _path(value: object, where: str) -> Path:
+    text = _text(value, where, r"/" + _RELATIVE)
+    if os.path.normpath(text) != text or text.startswith("//"):
+        raise _Problem(where, f"{text!a} must be a plain absolute path")
+    return Path(text)
+
+
+def _relative(value: object, where: str) -> str:
+    text = _text(value, where, _RELATIVE)
+    if os.path.normpath(text) != text or text.split("/")[0] in ("..", "."):
+        raise _Problem(where, f"{text!a} must be a plain relative path")
+    return text
+
+
+def _pair(value: object, where: str) -> tuple[str, str]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise _Problem(where, "must be a pair")
+    return _text(value[0], where, r"[A-Za-z]+"), _text(value[1], where, _LINE)
+
+
+def profile_id(content: dict[str, object]) -> str:
+    """The id of a profile: the first 12 hex digits of SHA-256 over its canonical JSON."""
+    import hashlib
+
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _profile(fields: _Fields) -> Profile:
+    profile = Profile(
+        id=fields.text("id", r"[0-9a-f]{12}"),
+        php=fields.text("php", _PHP),
+        capabilities=fields.texts("capabilities", r"[a-z][a-z0-9-]{0,40}"),
+        charsets=fields.texts("charsets", r"[A-Za-z0-9][A-Za-z0-9_.:()+-]{0,60}"),
+        locales=fields.texts("locales", r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,60}"),
+        programs=fields.texts("programs", r"/?[A-Za-z0-9][A-Za-z0-9_./+-]{0,200}"),
+        libraries=fields.choice("libraries", "image"),
+    )
+    fields.end()
+    for name in ("capabilities", "charsets", "locales", "programs"):
+        values = getattr(profile, name)
+        if list(values) != sorted(set(values)):
+            raise _Problem(f"profile.{name}", "must be sorted and without repetition")
+    for name in ("locales", "programs"):
+        if getattr(profile, name):
+            raise _Problem(f"profile.{name}", "is not known here; it needs a newer fpmjail")
+    if profile.id != profile_id(profile.content()):
+        raise _Problem("profile.id", "is not the digest of the profile")
+    return profile
+
+
+def _user(fields: _Fields) -> User:
+    user = User(
+        name=fields.text("name", _USER),
+        group=fields.text("group", _USER),
+        home=fields.path("home"),
+        uid=fields.number_or_null("uid", 1, 59999),
+    )
+    fields.end()
+    return user
+
+
+def _paths(fields: _Fields, name: str) -> Paths:
+    paths = Paths(**{key: fields.path(key) for key in Paths.__dataclass_fields__})
+    fields.end()
+    layout = Layout()
+    for key, wanted in (
+        ("jail", layout.jail(name)),
+        ("socket", layout.run / f"{name}.sock"),
+        ("logs", Path("/var/log/fpmjail") / name),
+    ):
+        if getattr(paths, key) != wanted:
+            raise _Problem(f"paths.{key}", f"must be {wanted}")
+    if not paths.document_root.is_relative_to(paths.base):
+        raise _Problem("paths.document_root", f"must be {paths.base} or lie below it")
+    return paths
+
+
+def _units(fields: _Fields, package: str) -> Units:
+    units = Units(
+        service=fields.text("service", _UNIT),
+        socket=fields.text("socket", _UNIT),
+        mounts=fields.texts("mounts", _UNIT),
+        paths=fields.texts("paths", _UNIT),
+    )
+    fields.end()
+    for key in ("service", "socket"):
+        if getattr(units, key) != f"{package}.{key}":
+            raise _Problem(f"units.{key}", f"must be {package}.{key}")
+    return units
+
+
+def _filesystem(fields: _Fields) -> Filesystem:
+    filesystem = Filesystem(fields.path_list("bind"), fields.path_list("writable"))
+    fields.end()
+    return filesystem
+
+
+def _php(fields: _Fields) -> Php:
+    php = Php(
+        version=fields.text("version", _PHP),
+        extensions=fields.texts("extensions", _WORD),
+        request_timeout=fields.number("request_timeout", 0, _WEEK),
+    )
+    fields.end()
+    return php
+
+
+def _tls(fields: _Fields | None) -> Tls | None:
+    if fields is None:
+        return None
+    tls = Tls(fields.path("certificate"), fields.path("key"), fields.truth("redirect"))
+    fields.end()
+    return tls
+
+
+def _web(fields: _Fields) -> Web:
+    web = Web(
+        server=fields.choice("server", "apache"),
+        site=fields.text("site", _WORD),
+        domains=fields.texts("domains", _DOMAIN),
+        modules=fields.texts("modules", r"[a-z][a-z0-9_]{0,40}"),
+        htaccess=fields.choice("htaccess", "none", "safe", "all"),
+        tls=_tls(fields.fields_or_null("tls")),
+    )
+    fields.end()
+    if not web.domains:
+        raise _Problem("web.domains", "must name at least one domain")
+    return web
+
+
+def _site(fields: _Fields) -> Site:
+    name = fields.text("site", NAME)
+    package = fields.text("package", re.escape(f"site-{name}-jail"))
+    site = Site(
+        name=name,
+        package=package,
+        version=fields.text("version", _VERSION),
+        release=fields.text("release", r"[a-z][a-z0-9-]{0,30}"),
+        generator=fields.text("generator"),
+        source=fields.text("source"),
+        isolation=fields.choice("isolation", "dedicated"),
+        user=_user(fields.fields("user")),
+        profile=_profile(fields.fields("profile")),
+        paths=_paths(fields.fields("paths"), name),
+        units=_units(fields.fields("units"), package),
+        sandbox=fields.pairs("sandbox"),
+        filesystem=_filesystem(fields.fields("filesystem")),
+        php=_php(fields.fields("php")),
+        web=_web(fields.fields("web")),
+        writable=fields.relatives("writable"),
+        origins=fields.table("origins"),
+    )
+    fields.end()
+    return site
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise _Problem("the file", "names a key twice")
+    return values
+
+
+def parse(content: bytes) -> Site:
+    """A Site from the bytes of site.json. Raises SiteError (with an unknown site name) for anything else."""
+    try:
+        fields = _Fields(json.loads(content.decode("utf-8"), object_pairs_hook=_unique), "")
+        version = fields.number("format", 0, 1 << 31)
+        if version != FORMAT:
+            raise _Problem("format", f"is {version}, this fpmjail reads {FORMAT}; the site needs a newer fpmjail")
+        return _site(fields)
+    except _Problem as problem:
+        raise SiteError("?", ": ".join(problem.args)) from None
+    except (ValueError, RecursionError) as error:
+        raise SiteError("?", f"is not JSON: {error}") from None
+
+
+def load(path: Path) -> Site:
+    """The site described by `path`, a site.json in a directory of the site's name. Raises SiteError."""
+    name = path.parent.name
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise SiteError(name, f"cannot be read: {error.strerror}") from None
+    if len(content) > _LARGEST:
+        raise SiteError(name, f"is larger than {_LARGEST} bytes")
+    try:
+        site = parse(content)
+    except SiteError as error:
+        raise SiteError(name, error.problem) from None
+    if site.name != name:
+        raise SiteError(name, f"describes another site, {site.name}")
+    return site
+
+
+def installed(layout: Layout) -> tuple[list[Site], list[SiteError]]:
+    """Every site whose package is there, and what is wrong with those that cannot be read."""
+    sites: list[Site] = []
+    errors: list[SiteError] = []
+    for path in sorted(layout.sites.glob("*/site.json")):
+        try:
+            sites.append(load(path))
+        except SiteError as error:
+            errors.append(error)
+    return sites, errors

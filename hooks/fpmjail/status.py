@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: MIT
+"""`fpmjail status`: every site and every image of this server at a glance, and what needs an admin's hand."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from fpmjail import apache, capability, dropin, facts, fpm, image, run, state, systemd
+from fpmjail import site as sites
+from fpmjail.layout import Layout
+from fpmjail.site import Profile, Site
+
+if TYPE_CHECKING:
+    from fpmjail.check import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """One site; `service` is systemd's word, `warnings` say what to do."""
+
+    name: str
+    version: str
+    image: str
+    configured: str
+    service: str
+    enabled: bool
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """One image; `created` is when its generation was built, `decision` what the last refresh decided."""
+
+    profile: str
+    php: str
+    generation: str
+    created: str
+    fresh: bool
+    decision: str
+    hold: str
+    sites: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What `fpmjail status` shows; `doors` are ways around every jail that are the host's, not ours, to close."""
+
+    sites: tuple[SiteRow, ...]
+    images: tuple[ImageRow, ...]
+    warnings: tuple[str, ...]
+    doors: tuple[str, ...]
+
+    @property
+    def good(self) -> bool:
+        """True when nothing needs an admin's hand."""
+        return not (
+            self.warnings or any(row.warnings for row in self.sites) or any(row.warnings for row in self.images)
+        )
+
+
+def look(layout: Layout) -> Status:
+    """Look at everything; changes nothing."""
+    found, errors = sites.installed(layout)
+    profiles = {site.profile.id: site.profile for site in found}
+    problems = capability.load(layout).problems
+    return Status(
+        tuple(site_row(layout, site) for site in found),
+        tuple(image_row(layout, profile, found) for _, profile in sorted(profiles.items())),
+        (*map(str, errors), *map(str, problems)),
+        facts.php_outside(layout) if systemd.running() else (),
+    )
+
+
+def site_row(layout: Layout, site: Site) -> SiteRow:
+    """One site."""
+    known = state.read(layout, site.name)
+    return SiteRow(
+        name=site.name,
+        version=site.version,
+        image=site.profile.id,
+        configured=known.configured if known else "never",
+        service=systemd.properties(site.units.service, "ActiveState")["ActiveState"]
+        if systemd.running()
+        else "unknown",
+        enabled=apache.enabled(site),
+        warnings=site_warnings(layout, site, known),
+    )
+
+
+def site_warnings(layout: Layout, site: Site, known: state.State | None) -> tuple[str, ...]:
+    """What an admin should do about a site."""
+    if known is None:
+        return (f"not configured: dpkg --configure {site.package}",)
+    return (*unapplied(layout, site, known), *refusals(known))
+
+
+def refusals(known: state.State) -> tuple[str, ...]:
+    """Drop-ins that were left out, and why."""
+    return tuple(f"drop-in not applied: {words}" for words in (known.pool_refused, known.web_refused) if words)
+
+
+def unapplied(layout: Layout, site: Site, known: state.State) -> tuple[str, ...]:
+    """Drop-ins that were changed since they were last taken over."""
+    pairs = (
+        (fpm.dropin_directory(layout, site), known.pool_dropins, known.pool_refused),
+        (apache.dropin_directory(layout, site), known.web_dropins, known.web_refused),
+    )
+    return tuple(
+        f"{directory} was changed and is not applied: fpmjail configure {site.name}"
+        for directory, applied, refused in pairs
+        if not refused and dropin.fingerprint(dropin.read(directory)) != applied
+    )
+
+
+def image_row(layout: Layout, profile: Profile, found: list[Site]) -> ImageRow:
+    """One image."""
+    current = image.current(layout, profile.id)
+    hold = image.hold(layout, profile.id)
+    last = run.recall(layout)["latest"].get(profile.id, {})
+    fresh = current is not None and image.unchanged(layout, profile.id)
+    return ImageRow(
+        profile=profile.id,
+        php=profile.php,
+        generation=current or "none",
+        created=built(layout, profile, current),
+        fresh=fresh,
+        decision=str(last.get("decision", "")),
+        hold=hold.reason if hold else "",
+        sites=sum(site.profile.id == profile.id for site in found),
+        warnings=image_warnings(profile, current, fresh, hold.reason if hold else "", tuple(last.get("words", ()))),
+    )
+
+
+def built(layout: Layout, profile: Profile, current: str | None) -> str:
+    """When the generation in use was built."""
+    manifest = image.read_manifest(layout, profile.id, current)
+    return manifest.created if manifest else ""
+
+
+def image_warnings(
+    profile: Profile, current: str | None, fresh: bool, hold: str, words: tuple[str, ...]
+) -> tuple[str, ...]:
+    """What an admin should do about an image."""
+    if current is None:
+        return ("there is no generation: fpmjail refresh",)
+    if hold:
+        return (f"held: {hold}; to follow the host again: fpmjail rollback --release-hold {profile.id}",)
+    return () if fresh else ("; ".join(("the host has newer files: fpmjail refresh", *words)),)
+
+
+def check_site(layout: Layout, site: Site) -> tuple[Finding, ...]:
+    """Everything that `fpmjail check` finds about a site."""
+    from fpmjail import check
+
+    known = state.read(layout, site.name) or state.State()
+    return check.check(layout, site, (*unapplied(layout, site, known), *refusals(known)))
+
+
+def as_json(seen: Status) -> dict[str, Any]:
+    """The same for machines."""
+    return {**asdict(seen), "good": seen.good}
+
+
+def text(seen: Status) -> str:
+    """The same for people."""
+    from fpmjail import table
+
+    sites_table = table.render(
+        ("SITE", "VERSION", "IMAGE", "SERVICE", "VHOST", "CONFIGURED"),
+        [(r.name, r.version, r.image, r.service, "on" if r.enabled else "off", r.configured) for r in seen.sites],
+    )
+    images_table = table.render(
+        ("IMAGE", "PHP", "GENERATION", "BUILT", "FRESH", "SITES"),
+        [(r.profile, r.php, r.generation, r.created, "yes" if r.fresh else "NO", str(r.sites)) for r in seen.images],
+    )
+    notes = [
+        *(f"site {row.name}: {words}" for row in seen.sites for words in row.warnings),
+        *(f"image {row.profile}: {words}" for row in seen.images for words in row.warnings),
+        *seen.warnings,
+        *(f"{door} runs as www-data, outside every jail; close it if nothing needs it" for door in seen.doors),
+    ]
+    return "\n\n".join(filter(None, (sites_table, images_table, "\n".join(notes) or "nothing needs your hand")))

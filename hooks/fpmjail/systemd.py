@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""Talks to systemd: the only module that calls systemctl and systemd-run."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+POLICY = Path("/usr/sbin/policy-rc.d")
+DENIED = 101  # invoke-rc.d(8): "action forbidden by policy"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command said; `words` is both of its streams, stripped."""
+
+    status: int
+    words: str
+
+    @property
+    def good(self) -> bool:
+        """True when the command ended with status 0."""
+        return self.status == 0
+
+
+def run(command: Sequence[str], timeout: float = 120.0) -> Answer:
+    """Run a command and never raise: a missing program is status 127, a late one 124 (as timeout(1) says)."""
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout
+        )
+    except FileNotFoundError:
+        return Answer(127, f"{command[0]}: not installed")
+    except subprocess.TimeoutExpired:
+        return Answer(124, f"{command[0]}: no answer after {timeout:g} seconds")
+    return Answer(done.returncode, done.stdout.decode(errors="replace").strip())
+
+
+def running() -> bool:
+    """True when systemd is PID 1 here: not in a chroot, not while an image is being built (sd_booted(3))."""
+    return Path("/run/systemd/system").is_dir()
+
+
+def permitted(unit: str, action: str) -> bool:
+    """What the admin's policy-rc.d says (invoke-rc.d(8)); without one everything is permitted."""
+    return not POLICY.exists() or run([str(POLICY), unit.removesuffix(".service"), action]).status != DENIED
+
+
+def systemctl(*arguments: str, timeout: float = 120.0) -> Answer:
+    """`systemctl --quiet ARGUMENTS`."""
+    return run(["systemctl", "--quiet", *arguments], timeout)
+
+
+def active(unit: str) -> bool:
+    """True when the unit is up, or on its way up or through a reload."""
+    return properties(unit, "ActiveState")["ActiveState"] in {"active", "reloading", "activating"}
+
+
+def properties(unit: str, *names: str) -> dict[str, str]:
+    """The named properties of a unit as systemd prints them; an unknown one is an empty string."""
+    answer = run(["systemctl", "show", "--property", ",".join(names), unit])
+    shown = dict(line.split("=", 1) for line in answer.words.splitlines() if "=" in line)
+    return {name: shown.get(name, "") for name in names}
+
+
+def main_pid(unit: str) -> int:
+    """The main process of a service, 0 when it has none."""
+    return int(properties(unit, "MainPID")["MainPID"] or 0)
+
+
+def in_jail(
+    jail: Path,
+    user: str,
+    group: str,
+    directives: Iterable[tuple[str, str]],
+    command: Sequence[str],
+    timeout: float = 60.0,
+) -> Answer:
+    """Run one command as the site, inside its jail, behind the same directives as its service, and wait for it."""
+    confinement = [("RootDirectory", str(jail)), ("User", user), ("Group", group), ("MountAPIVFS", "yes"), *directives]
+    options = [option for name, value in confinement for option in ("--property", f"{name}={value}")]
+    return run(["systemd-run", "--quiet", "--pipe", "--wait", "--collect", *options, "--", *command], timeout)

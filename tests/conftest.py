@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What every kind of test shares: where the runtime's package lies, and which worker runs what."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lifecycle import trees
+from tests.lifecycle.container import Container
+
+sys.path.insert(0, str(trees.CHECKOUT / "hooks"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give all tests of a module and a release to one worker: they share a container."""
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "release" in item.callspec.params:
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{item.callspec.params['release']}"))
+
+
+@pytest.fixture(scope="module", params=trees.RELEASES)
+def release(request: pytest.FixtureRequest) -> str:
+    """Each Debian release in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def builder(release: str) -> Iterator[Container]:
+    """A chroot of the release with our build dependencies, lintian, shellcheck, php-fpm, apache2; nothing runs."""
+    with Container(release, "builder", binds={trees.CHECKOUT: "/srv/checkout"}, boot=False) as container:
+        yield container

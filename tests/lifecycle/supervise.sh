@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# usage: unshare --mount --propagation private sh supervise.sh NAME TREE NSPAWN-ARGUMENT...
+#
+# Runs one container above TREE until standard input ends, so it also ends when whoever started it is killed.
+# The overlay lies on a tmpfs that only this mount namespace sees: nothing is left to unmount or to remove.
+# Prints "nspawn PID" first; all else on standard output is the container's console.
+set -eu
+
+name=$1
+tree=$2
+shift 2
+
+layers=/run/fpmjail-tests
+mkdir -p "$layers"
+mount -t tmpfs -o size=8g,mode=0755 tmpfs "$layers"
+mkdir "$layers/upper" "$layers/work" "$layers/root"
+mount -t overlay -o "lowerdir=$tree,upperdir=$layers/upper,workdir=$layers/work" overlay "$layers/root"
+
+# One cgroup for each container: with --keep-unit two of them would share one systemd hierarchy otherwise.
+cgroups=
+if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+    cgroups=/sys/fs/cgroup/$name
+else
+    for hierarchy in systemd unified; do
+        [ ! -d "/sys/fs/cgroup/$hierarchy" ] || cgroups="$cgroups /sys/fs/cgroup/$hierarchy/$name"
+    done
+fi
+for cgroup in $cgroups; do
+    mkdir "$cgroup"
+done
+
+sh -c '
+    cgroups=$1
+    shift
+    for cgroup in $cgroups; do
+        echo $$ >"$cgroup/cgroup.procs"
+    done
+    exec "$@"
+' sh "$cgroups" systemd-nspawn --quiet --register=no --keep-unit --machine="$name" --directory="$layers/root" "$@" \
+    </dev/null 2>&1 &
+nspawn=$!
+echo "nspawn $nspawn"
+
+cat >/dev/null
+
+# The container's first process takes its whole pid namespace with it.
+read -r children <"/proc/$nspawn/task/$nspawn/children" || true
+for process in ${children:-} $nspawn; do
+    kill -KILL "$process" 2>/dev/null || true
+done
+wait "$nspawn" 2>/dev/null || true
+for cgroup in $cgroups; do
+    for attempt in 1 2 3 4 5 6 7 8 9 10; do
+        find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null && break
+        sleep "0.$attempt"
+    done
+done

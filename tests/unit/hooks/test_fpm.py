@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Pool drop-ins: what they may not say, and where FPM's complaints lead."""
+
+import pytest
+
+from fpmjail import fpm
+from fpmjail.dropin import Part
+
+OWN = Part("/usr/share/fpmjail/sites/example/pool.conf", "[site-example-jail]\nlisten = /run/fpmjail/example.sock\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[www]", " [global]", "listen = /tmp/x.sock", "listen.owner = root", "user=root", "group = root",
+        "chroot = /", "chdir = /", "prefix = /x", "include = /etc/evil.conf",
+    ],
+)  # fmt: skip
+def test_a_drop_in_cannot_change_what_the_jail_depends_on(line: str) -> None:
+    refused = fpm.forbidden(Part("/etc/fpmjail/sites/example/fpm.d/a.conf", f"pm.max_children = 3\n{line}\n"))
+    assert refused is not None
+    assert refused.startswith("/etc/fpmjail/sites/example/fpm.d/a.conf:2: ")
+
+
+@pytest.mark.parametrize(
+    "line", ["pm.max_children = 3", "; listen = x", "php_admin_value[memory_limit] = 1G", "env[USERNAME] = x"]
+)
+def test_other_settings_are_the_admins_to_change(line: str) -> None:
+    assert fpm.forbidden(Part("a.conf", line)) is None
+
+
+def test_fpms_complaint_names_the_line_of_the_drop_in() -> None:
+    parts = (OWN, Part("/etc/fpmjail/sites/example/fpm.d/a.conf", "pm.max_children = 3\nnonsense = 1\n"))
+    number = fpm.text(parts).splitlines().index("nonsense = 1") + 1
+    words = f"[23-Nov-2026 10:00:00] ERROR: [/etc/fpm.conf.new:{number}] unknown entry 'nonsense'\nmore"
+    assert fpm.complaint(parts, words) == "/etc/fpmjail/sites/example/fpm.d/a.conf:2: unknown entry 'nonsense'"
+
+
+def test_a_complaint_without_a_line_is_passed_on() -> None:
+    assert fpm.complaint((OWN,), "first\nERROR: FPM initialization failed") == "ERROR: FPM initialization failed"
+    assert fpm.complaint((OWN,), "") == "php-fpm -t failed and said nothing"

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The rule book of a refresh."""
+
+import pytest
+
+from fpmjail.masters import generations
+from fpmjail.refresh import GOOD, Decision, Facts, Outcome, decide, explain, line
+
+READY = Facts(current="0" * 16, missing=(), unfinished=(), held=None)
+
+
+def facts(**changes: object) -> Facts:
+    values = {name: getattr(READY, name) for name in ("current", "missing", "unfinished", "held")}
+    return Facts(**{**values, **changes})
+
+
+@pytest.mark.parametrize(
+    ("given", "decision"),
+    [
+        (READY, Decision.SWITCH),
+        (facts(current=None), Decision.SWITCH),
+        (facts(unfinished=("libc6",)), Decision.DEFERRED),
+        (facts(missing=("php8.2",)), Decision.INCOMPLETE),
+        (facts(held="by an administrator"), Decision.HELD),
+        (facts(current=None, held="by an administrator"), Decision.SWITCH),
+        (facts(missing=("php8.2",), unfinished=("libc6",)), Decision.DEFERRED),
+        (facts(missing=("php8.2",), held="by an administrator"), Decision.INCOMPLETE),
+    ],
+)
+def test_a_refresh_decides_by_its_rule_book(given: Facts, decision: Decision) -> None:
+    assert decide(given) is decision
+
+
+def test_an_image_never_shrinks_when_something_is_gone_from_the_host() -> None:
+    assert decide(facts(missing=("/usr/sbin/php-fpm8.2",))) is not Decision.SWITCH
+    assert Decision.INCOMPLETE not in GOOD
+
+
+def test_a_decision_names_what_it_waits_for() -> None:
+    given = facts(unfinished=("libc6", "php8.4-fpm"))
+    assert explain(given, decide(given)) == ("not fully installed yet: libc6, php8.4-fpm",)
+
+
+def test_the_line_for_the_admin_says_what_happened_and_why() -> None:
+    outcome = Outcome("0123456789ab", Decision.REFUSED, "a", "a", ("timezones: the worker died",))
+    assert line(outcome) == (
+        "image 0123456789ab keeps its generation: the new one failed its test: timezones: the worker died"
+    )
+    assert not outcome.good
+
+
+def test_the_generations_that_a_master_maps_are_read_from_its_maps() -> None:
+    maps = (
+        "7f00-7f01 r-xp 0 fe:00 12 /var/lib/fpmjail/images/0123456789ab/aaaabbbbccccdddd/usr/lib/libc.so.6\n"
+        "7f02-7f03 r-xp 0 fe:00 13 /1111222233334444/usr/sbin/php-fpm8.4\n"
+        "7f04-7f05 rw-p 0 00:01 14 /dev/zero (deleted)\n"
+    )
+    assert generations(maps) == {"aaaabbbbccccdddd", "1111222233334444"}
