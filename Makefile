@@ -40,7 +40,7 @@ trees: host .venv/ready
 host:
 	.ci/prepare host
 
-.venv/ready: tests/requirements.txt .ci/prepare
+.venv/ready: tests/requirements.txt tests/requirements-oldest.txt .ci/prepare
 	.ci/prepare venv .venv
 
 clean:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, cast
 
 from fpmjail_deb import document, names, schema
@@ -109,6 +110,7 @@ def _value(row: Field[T], node: Node | None, root: Mapping, reading: Reading) ->
     return row.rule.read(written(row.default), row.path, Reading())
 
 
+@cache
 def written(text: str) -> Node:
     """Return the node of a value as it stands in the table."""
     [(_, node)] = document.read(f"value: {text}".encode(), "schema").root.entries

@@ -250,12 +250,11 @@ class _Composer:
         return Location(self._file, mark.line + 1, mark.column + 1)
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> Problem:
-        said = error.problem or "not YAML"
-        all_said = f"{error.context} {said}"
-        hint = next((hint for part, hint in _SYNTAX_HINTS if part in all_said), "put text in quotes")
-        began_earlier = error.context_mark and ("end of stream" in said or "expected ',' or" in said)
+        said = f"{error.context}: {error.problem}"
+        hint = next((hint for part, hint in _SYNTAX_HINTS if part in said), "put text in quotes")
+        began_earlier = any(part in said for part in ("end of stream", "expected ',' or", "expected ':'"))
         mark = error.context_mark if began_earlier else error.problem_mark
-        return Problem(self._place(mark or self._loader.get_mark()), "", f"expected YAML: {said}", hint)
+        return Problem(self._place(mark), "", f"expected YAML: {error.problem}", hint)
 
 
 def kind(node: Node) -> str:

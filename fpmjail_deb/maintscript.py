@@ -55,6 +55,7 @@ def snippets(certificate: bool) -> tuple[Snippet, ...]:
         Snippet(Event.CONFIGURE, "configure", ("site",)),
         Snippet(Event.CONFIGURE, "reload", ("web.server",)),
         Snippet(Event.BEFORE_REMOVAL, "remove", ("site",)),
+        Snippet(Event.BEFORE_REMOVAL, "slice", ("php.limits",)),
         Snippet(Event.REMOVED, "reload-units", ("site",)),
         Snippet(Event.PURGE, "purge-jail", ("site",)),
         Snippet(Event.PURGE, "purge-state", ("site",)),

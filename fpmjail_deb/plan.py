@@ -25,6 +25,8 @@ __all__ = ["Build", "Directory", "Entry", "File", "PackagePlan", "Symlink", "pla
 
 GENERATOR = f"fpmjail-deb {__version__}"
 RUNTIME = "fpmjail (>= 0.1~)"
+APACHE = "apache2 (>= 2.4.69~)"
+"""Before, a .htaccess could read every site's files (CVE-2026-24072, CVE-2026-44119, CVE-2026-59797)."""
 UNITS = "usr/lib/systemd/system"
 
 
@@ -130,7 +132,7 @@ def _control(site: Site, release: Release, names: SiteNames) -> tuple[tuple[str,
 def _depends(site: Site, release: Release) -> tuple[str, ...]:
     php = f"php{php_version(site, release)}"
     extensions = sorted({f"{php}-{extension}" for extension in site.php.extensions})
-    return (RUNTIME, f"{php}-fpm", *extensions, "apache2")
+    return (RUNTIME, f"{php}-fpm", *extensions, APACHE)
 
 
 def _paragraphs(site: Site, names: SiteNames) -> tuple[str, ...]:

@@ -11,6 +11,9 @@ from fpmjail_deb.site import Site
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": "/tmp"}
 """What every program expects; the site description may say otherwise."""
 
+SETTINGS = {"sendmail_path": "/nonexistent/no-mail-from-this-jail"}
+"""No program in the jail could send mail: mail() returns false, and PHP's log says why."""
+
 PREFIX = "FPMJAIL_ENV_"
 
 
@@ -29,7 +32,7 @@ def pool_values(site: Site, home: str) -> PoolValues:
     return PoolValues(
         tuple((name, f"${PREFIX}{name}" if needs_unit(value) else ini(value)) for name, value in environment),
         tuple((f"{PREFIX}{name}", value) for name, value in environment if needs_unit(value)),
-        tuple(sorted(site.php.settings)),
+        tuple(sorted({**SETTINGS, **dict(site.php.settings)}.items())),
     )
 
 

@@ -60,8 +60,13 @@ def apache_format(text: str) -> str:
 
 
 def ini(text: str) -> str:
-    """Return a value of FPM's configuration (zend_ini_scanner.l): single quotes hide all but themselves."""
+    """Return a value of FPM's configuration (zend_ini_scanner.l): single quotes hide all but themselves.
+
+    FPM puts the pool's name in place of `$pool`, wherever it stands (fpm_conf_expand_pool_name).
+    """
     _refuse_control(text)
+    if "$pool" in text:
+        raise BuildError(f'FPM would put the pool\'s name in place of the "$pool" in {quote(text)}', "write it without")
     if _INI_WORD.fullmatch(text) and text.lower() not in _INI_KEYWORDS:
         return text
     return "".join(_ini_piece(piece) for piece in re.split("('+)", text) if piece) or '""'
@@ -97,7 +102,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(templates_directory(), encoding="utf-8"),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - nothing here is HTML
+        autoescape=False,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -280,7 +280,7 @@ TLS: Field[str] = Field(
     "web.tls",
     rules.one_of("auto", "none"),
     "`auto` is HTTPS as soon as the certificate is there, `none` is HTTP only. A group of keys changes `auto`.",
-    example="{redirect: false}",
+    example="none",
     default="auto",
 )
 CERTIFICATE: Field[str | None] = Field(

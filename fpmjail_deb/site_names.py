@@ -31,6 +31,12 @@ class SiteNames:
     certificate_unit: str
 
     @property
+    def base_mounts(self) -> tuple[str, ...]:
+        """Return the units that may mount the base, or a directory above it, from a disk of its own."""
+        base = PurePosixPath(self.base)
+        return tuple(f"{names.unit_path_escape(str(path))}.mount" for path in (base, *base.parents[:-1]))
+
+    @property
     def bound(self) -> tuple[str, ...]:
         """Return what the service sees of the host at the same path."""
         return (self.base, self.logs)

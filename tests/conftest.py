@@ -14,6 +14,16 @@ from tests.lifecycle.container import Container
 sys.path.insert(0, str(trees.CHECKOUT / "hooks"))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell pytest of the one marker that is ours to set, for runs without pytest-xdist too."""
+    config.addinivalue_line("markers", "xdist_group(name): tests that one worker runs")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what a developer may ask for."""
+    parser.addoption("--update-golden", action="store_true", help="write tests/golden anew, from what is made now")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give all tests of a module and a release to one worker: they share a container."""

@@ -88,6 +88,11 @@ def certified(site: Site) -> bool:
     return tls is not None and Path(tls.certificate).exists() and Path(tls.key).exists()
 
 
+def modules_needed(site: Site) -> tuple[str, ...]:
+    """What the virtual host needs now: TLS only once there is a certificate for it."""
+    return tuple(name for name in site.web.modules if name != "ssl" or certified(site))
+
+
 def enable_module(name: str) -> str | None:
     """Switch a module on unless an administrator switched it off; returns what is in the way."""
     if module_on(name):
@@ -103,9 +108,8 @@ def enable_module(name: str) -> str | None:
 
 
 def enable_modules(site: Site) -> tuple[str, ...]:
-    """Switch on what the virtual host needs; TLS only once there is a certificate for it."""
-    needed = [name for name in site.web.modules if name != "ssl" or certified(site)]
-    return tuple(words for words in map(enable_module, needed) if words)
+    """Switch on what the virtual host needs; returns what is in the way."""
+    return tuple(words for words in map(enable_module, modules_needed(site)) if words)
 
 
 def dropin_directory(layout: Layout, site: Site) -> Path:

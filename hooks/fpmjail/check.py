@@ -37,7 +37,7 @@ ORIGINS = {
     "uploads": "php.settings",
 }
 REMEDIES = {
-    "php": "journalctl -u {service}; install the missing php packages, then: fpmjail refresh",
+    "php": "missing extension: apt install php{version}-NAME, then: fpmjail refresh; else: journalctl -u {service}",
     "charsets": "name the charset as iconv -l does, or install its gconv module; then: fpmjail refresh",
     "timezones": "apt install --reinstall tzdata; then: fpmjail refresh",
     "tls": "apt install --reinstall ca-certificates openssl; then: fpmjail refresh",
@@ -107,8 +107,11 @@ def judge_capability(site: Site, result: Result) -> Finding:
     seen = "; ".join(result.findings) or f"works ({result.seconds * 1000:.0f} ms)"
     if result.passed:
         return good("capability", result.capability, seen)
-    fix = REMEDIES.get(result.capability, "fpmjail refresh; then: journalctl -u {service}")
-    fix = fix.format(service=site.units.service)
+    fix = REMEDIES.get(result.capability, "fpmjail refresh; else: journalctl -u {service}")
+    if not result.answered:
+        shut_out = result.findings == (probe.SHUT_OUT,)
+        fix = "add /.image/ to open_basedir" if shut_out else "systemctl status {socket} {service}"
+    fix = fix.format(service=site.units.service, socket=site.units.socket, version=site.php.version)
     return Finding("capability", result.capability, Level.BAD, seen, fix, origin(site, key) if key else "")
 
 
@@ -174,7 +177,7 @@ def judge_jail(site: Site, entries: Sequence[Entry], uid: int) -> tuple[Finding,
     return (
         ruled("files", "jail", wrong, f"{len(entries)} names, all root's", again),
         ruled("files", "writable in the jail", private, "/tmp and the sessions are the site's alone", again),
-        ruled("files", "set-id and devices", lending, "none in the jail", again),
+        ruled("files", "set-id and devices", lending, "none in the jail", "delete them: fpmjail made none of these"),
     )
 
 
@@ -426,7 +429,7 @@ def check_generation(layout: Layout, site: Site) -> tuple[Finding, ...]:
 def check_web(layout: Layout, site: Site) -> tuple[Finding, ...]:
     """The web server, with a visit over loopback when it runs."""
     certified = apache.certified(site)
-    missing = [name for name in site.web.modules if not apache.module_on(name)]
+    missing = [name for name in apache.modules_needed(site) if not apache.module_on(name)]
     visits = facts.visits(site, certified) if systemd.running() else ()
     return (
         *judge_server(facts.php_outside(layout), missing, site),
@@ -434,13 +437,6 @@ def check_web(layout: Layout, site: Site) -> tuple[Finding, ...]:
         *judge_certificate(site, certified),
         *(judge_visit(site, visit) for visit in visits),
     )
-
-
-def web_words(site: Site) -> str:
-    """One sentence after a reload of the web server: where the site answers, or what is wrong instead."""
-    last = facts.visits(site, apache.certified(site))[-1]
-    finding = judge_visit(site, last)
-    return f"answers at {last.address}" if finding.good else f"{finding.seen}; {finding.fix}"
 
 
 def _ids(user: str, group: str) -> tuple[int, int]:

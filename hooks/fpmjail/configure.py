@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpmjail import apache, dropin, files, fpm, image, jail, mounts, places, probe, state, systemd
+from fpmjail import apache, dropin, files, fpm, image, jail, masters, mounts, places, probe, state, systemd
 from fpmjail import refresh as refreshing
 from fpmjail import site as sites
 from fpmjail.image import Manifest
@@ -178,7 +178,7 @@ def take_over(site: Site, restart: bool, reload: bool) -> None:
     if restart:
         systemd.systemctl("restart", site.units.service)
     elif reload:
-        systemd.systemctl("reload", site.units.service)
+        masters.reload_settings(site)
 
 
 def prove(layout: Layout, site: Site, applied: fpm.Applied) -> None:

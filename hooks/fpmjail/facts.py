@@ -21,6 +21,7 @@ from fpmjail.layout import Layout
 from fpmjail.mounts import Mount
 from fpmjail.site import Site
 
+ROOT = 0
 VISIT_PATIENCE = 10.0  # seconds
 LARGEST_PAGE = 1 << 16
 
@@ -85,7 +86,7 @@ def ancestors(path: Path) -> tuple[Entry, ...]:
 
 
 def tree(root: Path, closed: frozenset[str] = frozenset()) -> tuple[Entry, ...]:
-    """Everything at and below `root`; the directories `closed`, relative to it, are seen but not entered."""
+    """Everything at and below `root`, as far as it is root's alone; `closed` directories are seen but not entered."""
     top = entry(root)
     return () if top is None else (top, *_below(root, root, closed))
 
@@ -96,7 +97,8 @@ def _below(root: Path, directory: Path, closed: frozenset[str]) -> Iterator[Entr
     for name in found:
         status = name.stat(follow_symlinks=False)
         yield Entry(name.path, status.st_mode, status.st_uid, status.st_gid)
-        if stat.S_ISDIR(status.st_mode) and os.path.relpath(name.path, root) not in closed:
+        ours = status.st_uid == ROOT and not status.st_mode & 0o022
+        if stat.S_ISDIR(status.st_mode) and ours and os.path.relpath(name.path, root) not in closed:
             yield from _below(root, Path(name.path), closed)
 
 
@@ -158,7 +160,7 @@ def visit(domain: str, secure: bool) -> Visit:
         response = connection.getresponse()
         return Visit(address, response.status, response.read(LARGEST_PAGE).decode(errors="replace"))
     except (OSError, http.client.HTTPException) as error:
-        return Visit(address, None, f"{type(error).__name__}: {error}")
+        return Visit(address, None, getattr(error, "strerror", None) or f"{type(error).__name__}: {error}")
     finally:
         connection.close()
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fpmjail.site import Site
 
 CANDIDATE = "fpm.conf.new"
 OWNED = re.compile(r"\s*(\[|(?:listen|user|group|chroot|chdir|prefix|include)\s*(?:\.\w+\s*)?=)")
+SETTING = re.compile(r"\s*(?:php(?:_admin)?_(?:value|flag)|(env))\s*\[\s*([^]\s]+)\s*\]")
 COMPLAINT = re.compile(rf"\[/etc/{re.escape(CANDIDATE)}:(\d+)\]\s*(.*)")
 
 
@@ -64,9 +66,28 @@ def proven(site: Site, parts: tuple[Part, ...], provable: bool) -> str | None:
     return None if answer.good else complaint(parts, answer.words)
 
 
+def setting(line: str) -> tuple[bool, str] | None:
+    """Which PHP setting (False) or variable (True) a line sets, or None."""
+    found = SETTING.match(line)
+    return (found[1] is not None, found[2]) if found else None
+
+
 def text(parts: tuple[Part, ...]) -> str:
-    """The whole configuration file."""
-    return dropin.join(parts, ";")
+    """The whole configuration file, in which what comes last counts.
+
+    Of two lines for one PHP setting FPM takes the first (fpm_conf.c keeps them in reverse), so that one is put aside.
+    """
+    lines = dropin.join(parts, ";").splitlines()
+    last = {key: number for number, line in enumerate(lines) if (key := setting(line))}
+    return "".join(
+        f"{line if counts(line, number, last) else f'; set below: {line}'}\n" for number, line in enumerate(lines)
+    )
+
+
+def counts(line: str, number: int, last: Mapping[tuple[bool, str], int]) -> bool:
+    """False for a line that sets what a later one sets again; `last` says which line has the last word on what."""
+    key = setting(line)
+    return key is None or last[key] == number
 
 
 def apply(layout: Layout, site: Site, provable: bool) -> Applied:

@@ -18,7 +18,7 @@ from fpmjail.layout import Layout
 from fpmjail.site import Site, User
 
 MERGED = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64"}
-EMPTY = (".image", "etc", "dev", "proc", "sys", "run", "var", "var/lib", "var/lib/php")
+EMPTY = (".image", "etc", "dev", "proc", "sys", "root", "run", "var", "var/lib", "var/lib/php")
 
 
 @dataclass(frozen=True, slots=True)

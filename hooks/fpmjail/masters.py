@@ -79,11 +79,30 @@ def reload(layout: Layout, masters: Sequence[Master], generation: str) -> tuple[
 
 def reload_one(layout: Layout, site: Site, generation: str) -> bool:
     """Reload one master and wait until it runs from the generation and answers."""
+    return reload_until(site, lambda pid: mapped(pid) == {generation}) and alive(layout, site)
+
+
+def reload_settings(site: Site) -> bool:
+    """Let a master read its configuration again; True once it did, which requests in flight may put off."""
+    before = start(systemd.main_pid(site.units.service))
+    return reload_until(site, lambda pid: start(pid) not in (before, b""))
+
+
+def start(pid: int) -> bytes:
+    """What execve(2) gave to a process, other random addresses each time (proc(5), auxv); empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/auxv").read_bytes()
+    except OSError:
+        return b""
+
+
+def reload_until(site: Site, done: Callable[[int], bool]) -> bool:
+    """`systemctl reload` only sends the signal: wait until it had its effect on the main process."""
     if not systemd.systemctl("reload", site.units.service).good:
         return False
     deadline = time.monotonic() + PATIENCE
-    while mapped(systemd.main_pid(site.units.service)) != {generation}:
+    while not done(systemd.main_pid(site.units.service)):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)
-    return alive(layout, site)
+    return True

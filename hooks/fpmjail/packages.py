@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 OWN = "fpmjail"
+PROGRAM = "dpkg-query"
 _AT_ONCE = 2000  # paths per call: far below the kernel's limit for arguments
 _SETTLED = frozenset(("installed", "triggers-pending", "triggers-awaited"))
 _MERGED = re.compile(r"^/usr(?=/(?:bin|sbin|lib|lib32|lib64|libx32)/)")
@@ -21,7 +22,7 @@ def _query(root: Path, *arguments: str) -> str:
     """dpkg-query's output; its exit status 1 only says that not every path or package is known."""
     import subprocess
 
-    command = ["dpkg-query", f"--admindir={root / 'var/lib/dpkg'}", *arguments]
+    command = [PROGRAM, f"--admindir={root / 'var/lib/dpkg'}", *arguments]
     environment = {"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env=environment)
@@ -46,7 +47,7 @@ def parse_owners(output: str, versions: dict[str, str]) -> dict[str, tuple[str, 
     owners: dict[str, tuple[str, str]] = {}
     for line in output.splitlines():
         names, separator, path = line.partition(": ")
-        if separator and path.startswith("/") and not names.startswith("diversion by "):
+        if separator and path.startswith("/") and not names.startswith(("diversion by ", "local diversion ")):
             package = names.split(", ")[0]
             owners.setdefault(path, (package, versions.get(package, "")))
     return owners

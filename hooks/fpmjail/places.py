@@ -97,6 +97,7 @@ def make(layout: Layout, site: Site, owner: Account) -> tuple[str, ...]:
     """Make the site's directories; returns what an admin should know. Raises SiteFault."""
     root_owned(site.paths.base, 0, 0o755)
     root_owned(site.paths.logs, owner.gid, 0o770)
+    root_owned(layout.site_state(site.name), 0, 0o755)
     for name in ("", "fpm.d", "apache.d"):
         root_owned(layout.admin_sites / site.name / name, 0, 0o755)
     words = make_document_root(site, owner)

@@ -13,17 +13,16 @@ import re
 import secrets
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fpmjail import fastcgi, image
-from fpmjail.fastcgi import FastcgiError, Response, WorkerDied
+from fpmjail import fastcgi, image, systemd
+from fpmjail.fastcgi import DeadlineExceeded, FastcgiError, Response, Unreachable, WorkerDied
 from fpmjail.layout import Layout
 from fpmjail.site import Profile, Site
 
 DIRECTORY = "/usr/share/fpmjail/probes"  # inside every image
 PATIENCE = 10.0  # seconds for one probe: it may wait for a busy pool
-PATIENCE_FOR_ALL = 30.0
 LONGEST_TEXT = 300
 ARGUMENTS = "FPMJAIL_ARGUMENTS"
 NONCE = "FPMJAIL_NONCE"
@@ -43,17 +42,23 @@ DEATHS = {
     "charsets": "a gconv module of another glibc can do this",
 }
 
+SHUT_OUT = "open_basedir keeps PHP from the probes, which lie below /.image/"
+
 Arguments = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one probe found: `findings` says what is wrong, nothing when it passed; `seconds` is how long it took."""
+    """What one probe found: `findings` says what is wrong, nothing when it passed; `seconds` is how long it took.
+
+    `answered` is False when the probe never ran, so that nothing is known about the capability itself.
+    """
 
     capability: str
     passed: bool
     findings: tuple[str, ...] = ()
     seconds: float = 0.0
+    answered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,25 +140,29 @@ def params(name: str, nonce: str, told: Arguments, content_type: str, length: in
 def ask(socket: Path, name: str, told: Arguments, timeout: float = PATIENCE) -> Result:
     """Run one probe behind a socket; never raises, whatever goes wrong is a finding. `timeout` in seconds."""
     started = time.monotonic()
-    findings = _ask(socket, name, told, timeout)
-    return Result(name, not findings, findings, time.monotonic() - started)
+    try:
+        findings = _ask(socket, name, told, timeout)
+        answered = findings != (SHUT_OUT,)
+    except WorkerDied:
+        findings = (f"the worker died in this probe: {DEATHS.get(name, 'it crashed or was killed')}",)
+        answered = True
+    except FastcgiError as error:
+        findings = (printable(str(error)),)
+        answered = not isinstance(error, Unreachable | DeadlineExceeded)
+    return Result(name, not findings, findings, time.monotonic() - started, answered)
 
 
 def _ask(socket: Path, name: str, told: Arguments, timeout: float) -> tuple[str, ...]:
     nonce = secrets.token_hex(16)
     content_type, body = body_of(name)
-    try:
-        asked = params(name, nonce, told, content_type, len(body))
-        response = fastcgi.request(socket, asked, body, timeout=timeout)
-    except WorkerDied:
-        return (f"the worker died in this probe: {DEATHS.get(name, 'it crashed or was killed')}",)
-    except FastcgiError as error:
-        return (printable(str(error)),)
-    return judge(nonce, response)
+    asked = params(name, nonce, told, content_type, len(body))
+    return judge(nonce, fastcgi.request(socket, asked, body, timeout=timeout))
 
 
 def judge(nonce: str, response: Response) -> tuple[str, ...]:
     """What is wrong according to a probe's answer; nothing when all is well."""
+    if b"open_basedir restriction" in response.stderr:
+        return (SHUT_OUT,)
     if response.status != 200:
         return (f"PHP answered {response.status}: {_words(response)}",)
     try:
@@ -186,19 +195,20 @@ def available(directory: Path, capabilities: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in plain if (directory / f"{name}.php").is_file())
 
 
-def ask_all(
-    socket: Path, names: Iterable[str], expected: Expectation, total: float = PATIENCE_FOR_ALL
-) -> tuple[Result, ...]:
-    """Run several probes one after another; `total` is the time for all of them in seconds."""
-    deadline = time.monotonic() + total
-    results = []
-    for name in names:
-        left = deadline - time.monotonic()
-        if left > 0:
-            results.append(ask(socket, name, arguments(name, expected), min(PATIENCE, left)))
-        else:
-            results.append(Result(name, False, (f"not asked: the probes before took {total:g} s",)))
+def ask_all(socket: Path, names: Iterable[str], expected: Expectation) -> tuple[Result, ...]:
+    """Run several probes one after another, PHP's own first. Where the first cannot run, the rest is not asked."""
+    results: list[Result] = []
+    for name in sorted(names, key=lambda name: (name != "php", name)):
+        results.append(ask(socket, name, arguments(name, expected)))
+        if not results[-1].answered:
+            break
     return tuple(results)
+
+
+def modules(listing: str) -> tuple[str, ...]:
+    """The extensions in the output of `php-fpm -m`; complaints about others that do not load come before the list."""
+    _, _, listed = listing.partition("[PHP Modules]\n")
+    return tuple(sorted({line for line in listed.splitlines() if line and not line.startswith("[")}))
 
 
 def loopback_names(hosts: str) -> tuple[str, ...]:
@@ -210,8 +220,28 @@ def loopback_names(hosts: str) -> tuple[str, ...]:
     return ()
 
 
-def expectation(layout: Layout, profile: Profile, generation: str) -> Expectation:
-    """What any jail with this profile and generation must show on this server."""
+def of_candidate(layout: Layout, profile: Profile, generation: str) -> Expectation:
+    """What PHP out of a generation must show: all that the server's own PHP of this version has, no less and no more.
+
+    So what is wrong with the server's PHP itself, or was switched off there, is no fault of the generation.
+    """
+    loaded = modules(systemd.run([f"/usr/sbin/php-fpm{profile.php}", "-m"], PATIENCE).words)
+    common = of_server(layout, profile, generation)
+    return replace(common, extensions=loaded, charsets=profile.charsets if "iconv" in loaded else ())
+
+
+def of_site(layout: Layout, site: Site) -> Expectation:
+    """What the jail of an installed site must show: all that its description asks for."""
+    generation = image.current(layout, site.profile.id) or "none"
+    return replace(
+        of_server(layout, site.profile, generation),
+        extensions=extensions_of(site.php.extensions),
+        directories=(str(site.paths.document_root),),
+    )
+
+
+def of_server(layout: Layout, profile: Profile, generation: str) -> Expectation:
+    """What every jail with this profile has in common with this server."""
     files = {path for paths in HOST_FILES.values() for path in paths if layout.host(path).exists()}
     hosts = layout.host("/etc/hosts").read_text(errors="replace") if "/etc/hosts" in files else ""
     return Expectation(
@@ -223,27 +253,12 @@ def expectation(layout: Layout, profile: Profile, generation: str) -> Expectatio
     )
 
 
-def expectation_of(layout: Layout, site: Site) -> Expectation:
-    """What the jail of an installed site must show."""
-    generation = image.current(layout, site.profile.id) or "none"
-    common = expectation(layout, site.profile, generation)
-    return Expectation(
-        version=common.version,
-        generation=common.generation,
-        charsets=common.charsets,
-        extensions=extensions_of(site.php.extensions),
-        directories=tuple(map(str, (site.paths.document_root, site.paths.logs))),
-        present=common.present,
-        hosts=common.hosts,
-    )
-
-
 def run(layout: Layout, site: Site, name: str) -> Result:
     """Run one probe of an installed site through its live socket; never raises."""
-    return ask_all(site.paths.socket, (name,), expectation_of(layout, site))[0]
+    return ask_all(site.paths.socket, (name,), of_site(layout, site))[0]
 
 
 def run_all(layout: Layout, site: Site) -> tuple[Result, ...]:
     """Run the probe of every capability of an installed site; never raises."""
     names = available(layout.probes, site.profile.capabilities)
-    return ask_all(site.paths.socket, names, expectation_of(layout, site))
+    return ask_all(site.paths.socket, names, of_site(layout, site))

@@ -25,7 +25,7 @@ from fpmjail.site import Profile
 
 USER = "_fpmjail"
 PREFIX = "scratch-"
-PATIENCE = 10.0  # seconds for the start, and again for all probes
+PATIENCE = 10.0  # seconds for the start
 OWN_FILES = frozenset({"passwd", "group", "fpm.conf"})
 PRIVATE = "size=64M,mode=1777,nosuid,nodev,noexec"
 UNCONFIGURED = frozenset({"Slice"})  # a site's slice would count the proof against that site
@@ -92,6 +92,8 @@ pm = static
 pm.max_children = 2
 catch_workers_output = yes
 request_terminate_timeout = {PATIENCE:g}s
+php_admin_value[open_basedir] = none
+php_admin_value[auto_prepend_file] = none
 php_admin_value[sys_temp_dir] = /tmp
 php_admin_value[upload_tmp_dir] = /tmp
 php_admin_value[session.save_path] = /var/lib/php/sessions
@@ -153,7 +155,7 @@ def prove(layout: Layout, profile: Profile, digest: str, sandbox: Directives) ->
         if fault is not None:
             return fault
         names = probe.available(layout.probes, profile.capabilities)
-        return probe.ask_all(scratch.socket, names, probe.expectation(layout, profile, digest), PATIENCE)
+        return probe.ask_all(scratch.socket, names, probe.of_candidate(layout, profile, digest))
 
 
 def sweep(layout: Layout) -> None:

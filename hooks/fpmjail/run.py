@@ -126,16 +126,23 @@ def web(layout: Layout, say: Say) -> str | None:
 
 
 def announce(layout: Layout, found: Iterable[sites.Site], say: Say) -> None:
-    """The line "example answers at ..." for each site that was configured since the last reload."""
-    from fpmjail import facts
-
+    """One line about each site that was configured since the last reload."""
     for site in found:
         mark = layout.run / "announce" / site.name
         if mark.exists():
             mark.unlink()
-            for visit in facts.visits(site, apache.certified(site)) if systemd.running() else ():
-                say(
-                    f"{site.name}: {visit.address} answers {visit.status}"
-                    if visit.status
-                    else f"{site.name}: {visit.address}: {visit.words}"
-                )
+            for words in answers(site) if systemd.running() else ():
+                say(f"{site.name}: {words}")
+
+
+def answers(site: sites.Site) -> tuple[str, ...]:
+    """What a visitor of the start page gets, over TLS too when there is a certificate."""
+    from fpmjail import facts
+
+    ours = {name.partition("/")[0] for name in site.writable}
+    if site.paths.document_root.is_dir() and ours >= {path.name for path in site.paths.document_root.iterdir()}:
+        return (f"is ready; put its files into {site.paths.document_root}",)
+    return tuple(
+        f"{visit.address} answers {visit.status}" if visit.status else f"{visit.address} does not answer: {visit.words}"
+        for visit in facts.visits(site, apache.certified(site))
+    )

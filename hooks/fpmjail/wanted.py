@@ -175,6 +175,7 @@ class _Collector:
     def _add_directory(self, capability: str, path: str, resolved: Resolved) -> None:
         if _inside(resolved.path) and all(_inside(link) for link, _ in resolved.links):
             self._add_links(capability, resolved)
+            self._host.names(resolved.path)
             self._put(Item(resolved.path.lstrip("/"), DIRECTORY, 0o755, "", resolved.path, capability))
 
     def _add_links(self, capability: str, resolved: Resolved) -> None:

@@ -9,8 +9,10 @@ require __DIR__ . '/probe.inc.php';
 const EURO_SIGN = ['CP1252' => "\x80", 'WINDOWS-1252' => "\x80", 'ISO-8859-15' => "\xA4", 'ISO8859-15' => "\xA4"];
 
 $probe = Fpmjail\Probe::begin();
-$probe->check('iconv', static fn () => extension_loaded('iconv') ?: 'the iconv extension is not loaded');
-foreach ($probe->strings('charsets') as $charset) {
+$charsets = $probe->strings('charsets');
+$probe->check('iconv', static fn () => $charsets === [] || extension_loaded('iconv')
+    ?: 'the iconv extension is not loaded');
+foreach ($charsets as $charset) {
     $probe->check($charset, static function () use ($charset) {
         $back = iconv($charset, 'UTF-8', (string) iconv('UTF-8', $charset, 'Fpmjail 2026'));
         if ($back !== 'Fpmjail 2026') {

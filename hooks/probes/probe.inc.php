@@ -32,6 +32,9 @@ final class Probe
         set_error_handler(static function (int $level, string $message): bool {
             return (error_reporting() & $level) === 0 ? false : throw new \RuntimeException($message);
         });
+        if (session_status() === PHP_SESSION_ACTIVE) {
+            session_destroy(); // session.auto_start made one that nobody will come back to
+        }
         return new self($nonce, is_array($arguments) ? $arguments : []);
     }
 

@@ -13,9 +13,6 @@ ini_set('session.cache_limiter', '');
 
 $probe->check('session', static function () {
     $identifier = 'fpmjail' . bin2hex(random_bytes(16));
-    if (session_status() === PHP_SESSION_ACTIVE) {
-        session_abort();
-    }
     session_id($identifier);
     session_start();
     $_SESSION = ['kept' => $identifier];

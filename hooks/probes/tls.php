@@ -8,6 +8,7 @@ require __DIR__ . '/probe.inc.php';
 
 const BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
 const CURLE_SSL_CACERT_BADFILE = 77;
+const CLIENT_HELLO = "\x16";
 
 /** A certificate of the bundle that is valid today. */
 function authority(): OpenSSLCertificate
@@ -24,56 +25,54 @@ function authority(): OpenSSLCertificate
 }
 
 /**
- * curl reads its bundle when it begins to speak TLS, so somebody has to listen: this script, on an abstract
- * socket that no other process knows. The first byte of a ClientHello (22) shows that curl was content.
+ * curl reads its bundle while it begins to speak TLS, so somebody has to listen: this script, on an abstract socket
+ * that no other process knows. It hangs up after the ClientHello; what matters is whether curl complained before.
  */
-function curlSpeaksTls(): true|string
+function curlFindsAuthorities(): true|string
 {
-    $name = "\0fpmjail-probe-" . bin2hex(random_bytes(16));
-    $listener = stream_socket_server("unix://$name");
+    $name = 'fpmjail-probe-' . bin2hex(random_bytes(16));
+    $listener = stream_socket_server("unix://\0$name");
     $handle = curl_init('https://localhost/');
     curl_setopt_array($handle, [
-        CURLOPT_ABSTRACT_UNIX_SOCKET => substr($name, 1),
+        CURLOPT_ABSTRACT_UNIX_SOCKET => $name,
         CURLOPT_RETURNTRANSFER => true,
         CURLOPT_TIMEOUT => 2,
         CURLOPT_PROXY => '',
     ]);
-    $connection = null;
     $transfers = curl_multi_init();
     curl_multi_add_handle($transfers, $handle);
-    $greeting = '';
-    for ($patience = 0; $patience < 2000 && $greeting === ''; $patience++) {
+    $greeted = false;
+    do {
         curl_multi_exec($transfers, $running);
-        $connection ??= @stream_socket_accept($listener, 0) ?: null;
-        if ($connection !== null) {
-            stream_set_blocking($connection, false);
-            $greeting = (string) fread($connection, 1);
-        }
-        if (!$running) {
-            break;
+        $connection = @stream_socket_accept($listener, 0);
+        if ($connection !== false) {
+            stream_set_timeout($connection, 1);
+            $greeted = fread($connection, 1) === CLIENT_HELLO;
+            fclose($connection);
         }
         usleep(500);
-    }
-    $finished = curl_multi_info_read($transfers);
-    if ($greeting === "\x16") {
+    } while ($running);
+    $code = curl_multi_info_read($transfers)['result'] ?? CURLE_OK;
+    if ($greeted && $code !== CURLE_SSL_CACERT_BADFILE) {
         return true;
     }
-    $code = is_array($finished) ? $finished['result'] : 0;
-    return $code === 0 ? 'curl did not begin to speak TLS' : "curl error $code: " . (curl_error($handle) ?: curl_strerror($code));
+    return "curl error $code: " . (curl_error($handle) ?: curl_strerror($code));
 }
 
 $probe = Fpmjail\Probe::begin();
+putenv('RANDFILE=/dev/null'); // else openssl_pkey_new() may leave a .rnd in the home directory
 $probe->check('bundle', static fn () => is_readable(BUNDLE) ?: BUNDLE . ' is missing in the jail');
 $probe->check('streams', static fn () => openssl_x509_checkpurpose(authority(), X509_PURPOSE_ANY) === true
     ?: 'OpenSSL does not find the certificate authorities at ' . openssl_get_cert_locations()['default_cert_file']);
 if (extension_loaded('curl')) {
-    $probe->check('curl', 'curlSpeaksTls');
+    $probe->check('curl', 'curlFindsAuthorities');
 }
 $probe->check('openssl.cnf', static function () {
     while (openssl_error_string() !== false) {
         continue; // what came before would be taken for the cause
     }
-    $key = openssl_pkey_new(['private_key_type' => OPENSSL_KEYTYPE_EC, 'curve_name' => 'prime256v1']);
+    // @: that no seed could be written to RANDFILE is a warning of some releases.
+    $key = @openssl_pkey_new(['private_key_type' => OPENSSL_KEYTYPE_EC, 'curve_name' => 'prime256v1']);
     return $key !== false && openssl_pkey_export($key, $text) ?: 'openssl_pkey_new(): ' . openssl_error_string();
 });
 $probe->answer();

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.lifecycle.bed import Bed, booted
-from tests.lifecycle.container import Container
 from tests.lifecycle.repository import SigningKey
 
 
@@ -32,12 +31,6 @@ def fresh_bed(release: str, tmp_path: Path, signing_key: SigningKey) -> Iterator
     """A server for one test alone."""
     with booted(release, tmp_path, signing_key) as booted_bed:
         yield booted_bed
-
-
-@pytest.fixture(scope="module")
-def server(bed: Bed) -> Container:
-    """The server of `bed`."""
-    return bed.server
 
 
 STARTED = pytest.StashKey[float]()

@@ -104,9 +104,10 @@ class Container:
         return trees.PHP[self.release]
 
     def __enter__(self) -> Container:
+        tree = trees.base_tree(self.release, self.kind)
         started = time.monotonic()
         try:
-            self._start(trees.base_tree(self.release, self.kind))
+            self._start(tree)
             self._await_init(started + BOOT_SECONDS)
             self._await_running(started + BOOT_SECONDS)
         except BaseException:
@@ -145,7 +146,7 @@ class Container:
         binds = [f"--bind-ro={source}:{target}" for source, target in self._binds.items()]
         binds += [f"--bind={source}:{target}" for source, target in self._writable.items()]
         program = ["--boot"] if self.boot else ["--as-pid2", "sleep", "infinity"]
-        return ["--rlimit=NOFILE=1048576", "--console=pipe", "--private-network", *binds, *program]
+        return ["--rlimit=NOFILE=1048576", "--console=pipe", "--link-journal=no", "--private-network", *binds, *program]
 
     def console(self) -> str:
         """All that the container's console showed so far."""
@@ -153,17 +154,20 @@ class Container:
         return self._console.read()
 
     def _await_init(self, deadline: float) -> None:
-        """Find the container's first process: the child of nspawn that has become systemd (or the chroot's sleep)."""
+        """Find the container's first process: the child of nspawn that has become systemd (or the chroot's init)."""
         expected = "systemd" if self.boot else "(sd-stubinit)"
         while not self.init:
             self._check_start(deadline)
-            console = self.console()
-            if console.startswith("nspawn ") and "\n" in console:
-                nspawn = console.split()[1]
+            if nspawn := self._nspawn():
                 children = _read(Path(f"/proc/{nspawn}/task/{nspawn}/children")).split()
                 found = [child for child in children if _read(Path(f"/proc/{child}/comm")).strip() == expected]
                 self.init = int(found[0]) if found else 0
             time.sleep(0.02)
+
+    def _nspawn(self) -> str:
+        """The process id of systemd-nspawn, which the supervisor prints first; empty until then."""
+        console = self.console()
+        return console.split()[1] if console.startswith("nspawn ") and "\n" in console else ""
 
     def _await_running(self, deadline: float) -> None:
         """Wait until systemd says `running` or `degraded`: every service of the boot was started or has failed."""
@@ -175,7 +179,9 @@ class Container:
 
     def _check_start(self, deadline: float) -> None:
         assert self._supervisor is not None
-        if self._supervisor.poll() is not None or time.monotonic() > deadline:
+        nspawn = self._nspawn()
+        ended = nspawn and _read(Path(f"/proc/{nspawn}/stat")).rpartition(")")[2][1:2] in ("", "Z")
+        if ended or self._supervisor.poll() is not None or time.monotonic() > deadline:
             raise BootFailed(f"{self.name} did not come up:\n{self.console()[-8000:]}")
 
     def command(self, *argv: str, env: Mapping[str, str] | None = None) -> list[str]:

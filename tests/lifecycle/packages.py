@@ -12,11 +12,11 @@ from pathlib import Path
 from tests.lifecycle import trees
 from tests.lifecycle.container import Container
 
-NOT_PACKAGED = ("tests/", ".ci/", ".gitignore", "Makefile")
+NOT_PACKAGED = ("tests/", ".ci/", ".gitignore", "Makefile", "ruff.toml")
 
 
-def checkout_files(checkout: Path = trees.CHECKOUT) -> list[str]:
-    """What the packages are built from: tracked files and new ones that are not ignored, without tests and CI."""
+def all_files(checkout: Path = trees.CHECKOUT) -> list[str]:
+    """The files of the checkout: tracked ones, and new ones that are not ignored; sorted names."""
     listing = [
         "git",
         "-c",
@@ -28,9 +28,12 @@ def checkout_files(checkout: Path = trees.CHECKOUT) -> list[str]:
         "--exclude-standard",
     ]
     names = subprocess.run(listing, cwd=checkout, check=True, capture_output=True, text=True).stdout.split("\0")
-    return sorted(
-        {name for name in names if name and not name.startswith(NOT_PACKAGED) and (checkout / name).is_file()}
-    )
+    return sorted({name for name in names if name and (checkout / name).is_file()})
+
+
+def packaged_files(checkout: Path = trees.CHECKOUT) -> list[str]:
+    """The files that the packages are built from: without tests and CI."""
+    return [name for name in all_files(checkout) if not name.startswith(NOT_PACKAGED)]
 
 
 def content_hash(names: list[str], checkout: Path = trees.CHECKOUT) -> str:
@@ -45,7 +48,7 @@ def content_hash(names: list[str], checkout: Path = trees.CHECKOUT) -> str:
 
 def build_debs(release: str) -> Path:
     """The directory with our packages for a release, built if this state of the checkout was not built before."""
-    names = checkout_files()
+    names = packaged_files()
     tree = trees.base_tree(release, "builder")
     finished = trees.CACHE / "packages" / tree.name / content_hash(names)
     with trees.locked(f"packages-{tree.name}-{finished.name}"):

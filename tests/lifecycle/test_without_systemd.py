@@ -10,8 +10,8 @@ import pytest
 
 from tests.lifecycle.bed import Bed
 from tests.lifecycle.container import Container
-from tests.lifecycle.repository import MOUNT_POINT, Repository, SigningKey
 from tests.lifecycle.packages import build_debs
+from tests.lifecycle.repository import MOUNT_POINT, Repository, SigningKey
 from tests.lifecycle.server import EXAMPLE, Server, build_site
 
 IMAGE = "/var/lib/fpmjail/jails/example"

@@ -35,7 +35,8 @@ SERVER_PACKAGES = """
     apache2 curl openssl python3 python3-pyelftools unattended-upgrades needrestart strace
 """
 BUILDER_PACKAGES = """
-    build-essential lintian shellcheck apt-utils gpg gpg-agent systemd phpX-cli phpX-fpm apache2 python3 ca-certificates
+    build-essential lintian man-db shellcheck apt-utils gpg gpg-agent ca-certificates
+    systemd phpX-cli phpX-fpm apache2 python3
 """
 
 REPACKED_SOURCES = r"^(glibc|tzdata|ca-certificates|icu|php[0-9]+\.[0-9]+) "
@@ -119,21 +120,27 @@ def acquire_options(dump: str) -> list[str]:
     return [line for line in dump.splitlines() if re.fullmatch(wanted, line, re.IGNORECASE)]
 
 
-def build_dependencies(control: str) -> list[str]:
-    """The package names in the Build-Depends of a debian/control: of alternatives the first, no versions."""
-    field = re.search(r"^Build-Depends:((?:.*\n)(?:[ \t].*\n)*)", control, re.MULTILINE)
-    if not field:
-        raise ValueError("debian/control has no Build-Depends")
-    names = [re.split(r"[\s(<:|\[]", relation.strip())[0] for relation in field[1].split(",") if relation.strip()]
+def relations_in(control: str, field: str) -> list[str]:
+    """The package names in every such field of a debian/control: of alternatives the first, without versions.
+
+    Substitution variables are left out; debhelper-compat means debhelper.
+    """
+    texts = re.findall(rf"^{field}:(.*\n(?:[ \t].*\n)*)", control, re.MULTILINE)
+    relations = [relation.strip() for text in texts for relation in text.split(",")]
+    names = {re.split(r"[\s(<:|\[]", relation)[0] for relation in relations if relation and relation[0] != "$"}
     return sorted({"debhelper" if name == "debhelper-compat" else name for name in names})
 
 
 def packages_of(release: str, kind: str) -> list[str]:
-    """The packages of a tree, sorted; a builder has those that our own debian/control asks for."""
+    """The packages of a tree, sorted.
+
+    A builder has what debian/control wants for the build and what our own packages depend on when installed.
+    """
     if kind == "server":
         names = SERVER_PACKAGES.split()
     else:
-        names = BUILDER_PACKAGES.split() + build_dependencies((CHECKOUT / "debian/control").read_text())
+        control = (CHECKOUT / "debian/control").read_text()
+        names = BUILDER_PACKAGES.split() + relations_in(control, "Build-Depends") + relations_in(control, "Depends")
     return sorted({name.replace("phpX-", f"php{PHP[release]}-") for name in names})
 
 

@@ -17,7 +17,11 @@ Build-Depends: debhelper-compat (= 13),
 Standards-Version: 4.7.0
 
 Package: example
-Depends: never
+Depends: apache2, ${misc:Depends},
+         python3 (>= 3.11)
+
+Package: second
+Depends: php-fpm | php-cgi
 """
 
 
@@ -41,8 +45,12 @@ def test_only_options_that_say_how_to_reach_the_mirror_are_taken_over() -> None:
     assert trees.acquire_options("\n".join([*others, *wanted])) == wanted
 
 
-def test_build_dependencies_are_names_without_versions_profiles_and_alternatives() -> None:
-    assert trees.build_dependencies(CONTROL) == ["debhelper", "dh-python", "pandoc", "python3-all"]
+def test_relations_are_names_without_versions_profiles_and_alternatives() -> None:
+    assert trees.relations_in(CONTROL, "Build-Depends") == ["debhelper", "dh-python", "pandoc", "python3-all"]
+
+
+def test_relations_of_all_packages_are_found_and_variables_left_out() -> None:
+    assert trees.relations_in(CONTROL, "Depends") == ["apache2", "php-fpm", "python3"]
 
 
 def test_a_tree_of_an_unknown_release_is_refused() -> None:

@@ -9,13 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from fpmjail import fastcgi
-from fpmjail.fastcgi import END_REQUEST, STDERR, STDOUT, Decoder, FastcgiError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from fpmjail import fastcgi
+from fpmjail.fastcgi import END_REQUEST, STDERR, STDOUT, Decoder, FastcgiError
 
 HEAD = b"Content-Type: text/plain\r\n\r\n"
 COMPLETE = struct.pack("!IB3x", 0, 0)
@@ -31,7 +33,7 @@ def answer(body: bytes) -> bytes:
 
 def pieces_of(whole: bytes, cuts: list[int]) -> Iterator[bytes]:
     places = sorted({min(cut, len(whole)) for cut in cuts} | {0, len(whole)})
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         yield whole[start:end]
 
 

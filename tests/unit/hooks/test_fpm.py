@@ -39,3 +39,10 @@ def test_fpms_complaint_names_the_line_of_the_drop_in() -> None:
 def test_a_complaint_without_a_line_is_passed_on() -> None:
     assert fpm.complaint((OWN,), "first\nERROR: FPM initialization failed") == "ERROR: FPM initialization failed"
     assert fpm.complaint((OWN,), "") == "php-fpm -t failed and said nothing"
+
+
+def test_of_two_lines_for_a_setting_only_the_last_stays() -> None:
+    own = Part("pool.conf", "php_admin_value[memory_limit] = 256M\nenv[A] = 1\nphp_value[A] = 1\npm = static\n")
+    added = Part("a.conf", "php_value[memory_limit] = 77M\nenv[A] = 2\npm = ondemand\n")
+    live = [line for line in fpm.text((own, added)).splitlines() if line and not line.startswith(";")]
+    assert live == ["php_value[A] = 1", "pm = static", "php_value[memory_limit] = 77M", "env[A] = 2", "pm = ondemand"]

@@ -11,14 +11,15 @@ from email.policy import HTTP
 from pathlib import Path
 
 import pytest
-from fpmjail import fastcgi, probe
-from fpmjail.fastcgi import Response
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fpmjail import fastcgi, probe
+from fpmjail.fastcgi import Response
+
 NONCE = "0123456789abcdef" * 2
 PROBES = Path(__file__).parents[3] / "hooks/probes"
-SPINE = "charsets dns locale-c php services sessions temporary-files timezones tls uploads".split()
+SPINE = ["charsets", "dns", "locale-c", "php", "services", "sessions", "temporary-files", "timezones", "tls", "uploads"]
 EXPECTED = probe.Expectation(
     version="8.4",
     generation="0123456789abcdef",
@@ -115,12 +116,22 @@ def test_the_upload_is_what_a_browser_sends() -> None:
     message = message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body, policy=HTTP)
     (part,) = message.iter_parts()
     assert part.get_param("name", header="content-disposition") == "probe"
-    digest = hashlib.sha256(part.get_payload(decode=True)).hexdigest()
-    assert digest == probe.arguments("uploads", EXPECTED)["sha256"]
+    content = part.get_payload(decode=True)
+    assert isinstance(content, bytes)
+    assert hashlib.sha256(content).hexdigest() == probe.arguments("uploads", EXPECTED)["sha256"]
 
 
 def test_package_names_become_the_names_that_php_knows() -> None:
     assert probe.extensions_of(["curl", "mysql"]) == ("curl", "mysqli", "pdo_mysql")
+
+
+def test_the_server_s_own_extensions_are_read_without_its_complaints() -> None:
+    listing = (
+        "Warning: PHP Startup: Unable to load dynamic library 'gone'\n"
+        "[PHP Modules]\nCore\ncurl\nZend OPcache\n\n[Zend Modules]\nZend OPcache\n"
+    )
+    assert probe.modules(listing) == ("Core", "Zend OPcache", "curl")
+    assert probe.modules("php-fpm8.4: not installed") == ()
 
 
 @pytest.mark.parametrize(
@@ -169,10 +180,43 @@ def test_a_request_that_fails_is_a_finding(fault: Exception, reason: str, monkey
     assert reason in result.findings[0]
 
 
-def test_probes_that_find_no_time_left_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter(range(0, 1000, 20))
-    monkeypatch.setattr(probe.time, "monotonic", lambda: float(next(clock)))
-    monkeypatch.setattr(probe, "ask", lambda _, name, __, timeout: probe.Result(name, timeout == 10))
-    results = probe.ask_all(Path("/s"), ("php", "tls"), EXPECTED, total=30)
-    assert results[0].passed
-    assert results[1].findings == ("not asked: the probes before took 30 s",)
+def answering(faults: Mapping[str, Exception]) -> object:
+    def request(_: Path, params: Mapping[str, str], body: bytes, *, timeout: float) -> Response:
+        name = params["SCRIPT_NAME"].strip("/").removesuffix(".php")
+        if name in faults:
+            raise faults[name]
+        return said({"a": True}, nonce=params["FPMJAIL_NONCE"])
+
+    return request
+
+
+def test_php_itself_is_asked_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fastcgi, "request", answering({}))
+    results = probe.ask_all(Path("/s"), ("charsets", "php", "tls"), EXPECTED)
+    assert [result.capability for result in results] == ["php", "charsets", "tls"]
+    assert all(result.passed and result.answered for result in results)
+
+
+def test_php_that_may_not_open_the_probes_says_why_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    stderr = b"PHP Warning:  open_basedir restriction in effect. File(/.image/x) is not within"
+    monkeypatch.setattr(fastcgi, "request", lambda *_, **__: page(b"No input file specified.", 404, stderr))
+    (result,) = probe.ask_all(Path("/s"), ("php", "tls"), EXPECTED)
+    assert result.findings == (probe.SHUT_OUT,)
+    assert not result.answered
+
+
+@pytest.mark.parametrize("fault", [fastcgi.Unreachable("refused"), fastcgi.DeadlineExceeded("late")])
+def test_where_nobody_answers_the_rest_is_not_asked(fault: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fastcgi, "request", answering({"php": fault}))
+    (result,) = probe.ask_all(Path("/s"), ("charsets", "php", "tls"), EXPECTED)
+    assert (result.capability, result.passed, result.answered) == ("php", False, False)
+
+
+def test_a_worker_that_dies_does_not_keep_the_others_from_being_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fastcgi, "request", answering({"charsets": fastcgi.WorkerDied("gone")}))
+    results = probe.ask_all(Path("/s"), ("charsets", "php", "tls"), EXPECTED)
+    assert [(result.capability, result.passed) for result in results] == [
+        ("php", True),
+        ("charsets", False),
+        ("tls", True),
+    ]

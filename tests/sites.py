@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Site descriptions that several kinds of tests start from, and their plans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fpmjail_deb.contents import File, PackagePlan
+from fpmjail_deb.description import read_site
+from fpmjail_deb.plan import Build, plan
+from fpmjail_deb.release import RELEASES
+from fpmjail_deb.site import Site
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+EPOCH = 1767225600
+BUILD = Build(EPOCH)
+SHORT = "site: shop\nmaintainer: Ann Other <ann@example.org>\ndomains: [shop.example.org]\n"
+
+
+def shop(more: str = "") -> Site:
+    """A site described by as little as possible, and by `more` lines of YAML."""
+    return read_site((SHORT + more).encode(), "shop.yaml")
+
+
+def planned(site: Site, release: str = "trixie") -> PackagePlan:
+    """The plan of a site."""
+    return plan(site, RELEASES[release], BUILD)
+
+
+def file(package: PackagePlan, ending: str) -> File:
+    """The one file of a package whose path ends like this."""
+    (found,) = (entry for entry in package.files if entry.path.endswith(ending))
+    return found
+
+
+def text(package: PackagePlan, ending: str) -> str:
+    """The text of the one file whose path ends like this."""
+    return file(package, ending).content.decode()
+
+
+def setting_lines(text: str) -> list[str]:
+    """The lines of a configuration file that are no comments, without indentation."""
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and line[0] not in "#;"]

@@ -1,0 +1,415 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The golden rules, each on what is right and on what is wrong."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fpmjail import check, facts, probe
+from fpmjail.check import Finding, Level
+from fpmjail.facts import Entry, Master, Process, Visit
+from fpmjail.mounts import Mount
+from fpmjail.places import SiteFault
+from fpmjail.probe import Result
+from fpmjail.site import Filesystem, Paths, Php, Profile, Site, Tls, Units, User, Web
+
+UID, GID, WEB = 990, 991, 33
+JAIL = "/var/lib/fpmjail/jails/example"
+DIGEST, OLDER = "0123456789abcdef", "fedcba9876543210"
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+SITE = Site(
+    name="example",
+    package="site-example-jail",
+    version="1.0.0+deb13",
+    release="trixie",
+    generator="fpmjail-deb 0.1.0",
+    source="example.yaml",
+    isolation="dedicated",
+    user=User("_site-example", "_site-example", Path("/var/www/example"), None),
+    profile=Profile("a1b2c3d4e5f6", "8.4", ("charsets", "php"), ("CP1252",), (), (), "image"),
+    paths=Paths(
+        base=Path("/var/www/example"),
+        document_root=Path("/var/www/example/htdocs"),
+        jail=Path(JAIL),
+        logs=Path("/var/log/fpmjail/example"),
+        socket=Path("/run/fpmjail/example.sock"),
+        pool=Path("/usr/share/fpmjail/sites/example/pool.conf"),
+        vhost=Path("/usr/share/fpmjail/sites/example/apache.conf"),
+    ),
+    units=Units("site-example-jail.service", "site-example-jail.socket", ("image.mount",), ()),
+    sandbox=(),
+    filesystem=Filesystem((Path("/var/www/example"),), (Path("/var/www/example"), Path("/tmp"))),
+    php=Php("8.4", ("curl",), 120),
+    web=Web("apache", "site-example-jail", ("example.org",), ("proxy_fcgi",), "safe", None),
+    writable=(),
+    origins=(("jail.charsets", "example.yaml:14:3"), ("php.extensions[0]", "example.yaml:9:5")),
+)
+
+
+def directory(path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> Entry:
+    return Entry(path, stat.S_IFDIR | mode, uid, gid)
+
+
+def file(path: str, mode: int = 0o644, uid: int = 0) -> Entry:
+    return Entry(path, stat.S_IFREG | mode, uid, 0)
+
+
+def levels(findings: tuple[Finding, ...]) -> list[str]:
+    return [finding.level.value for finding in findings]
+
+
+def test_a_probe_that_failed_names_the_line_that_asked_for_it() -> None:
+    finding = check.judge_capability(SITE, Result("charsets", False, ("CP1252: Wrong encoding",)))
+    assert (finding.level, finding.seen, finding.origin) == (Level.BAD, "CP1252: Wrong encoding", "example.yaml:14")
+    assert "fpmjail refresh" in finding.fix
+
+
+def test_a_probe_that_nobody_answered_points_at_the_units() -> None:
+    finding = check.judge_capability(SITE, Result("php", False, ("No such file",), answered=False))
+    assert finding.fix == "systemctl status site-example-jail.socket site-example-jail.service"
+
+
+def test_a_probe_that_open_basedir_shuts_out_says_what_to_add() -> None:
+    finding = check.judge_capability(SITE, Result("php", False, (probe.SHUT_OUT,), answered=False))
+    assert finding.fix == "add /.image/ to open_basedir"
+
+
+def test_a_probe_that_passed_is_good() -> None:
+    assert check.judge_capability(SITE, Result("tls", True, (), 0.0123)).seen == "works (12 ms)"
+
+
+def test_the_line_of_a_key_is_found_through_its_first_item() -> None:
+    assert check.origin(SITE, "php.extensions") == "example.yaml:9"
+    assert check.origin(SITE, "web.htaccess") == ""
+
+
+def test_a_base_below_root_s_directories_is_good() -> None:
+    chain = [directory(path) for path in ("/", "/var", "/var/www", "/var/www/example")]
+    assert check.judge_base(SITE, chain).good
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        directory("/var/www", 0o775),
+        directory("/var/www", 0o757),
+        directory("/var/www", uid=UID),
+        Entry("/var/www", stat.S_IFLNK | 0o777, 0, 0),
+    ],
+)
+def test_a_base_that_somebody_else_could_exchange_is_bad(wrong: Entry) -> None:
+    chain = [directory("/"), directory("/var"), wrong, directory("/var/www/example")]
+    finding = check.judge_base(SITE, chain)
+    assert finding.level is Level.BAD
+    assert "/var/www (uid" in finding.seen
+
+
+def test_a_missing_base_is_bad() -> None:
+    assert "is missing" in check.judge_base(SITE, [directory("/")]).seen
+
+
+@pytest.mark.parametrize(
+    ("found", "level"),
+    [
+        (directory("/d", uid=UID), Level.GOOD),
+        (directory("/d"), Level.GOOD),
+        (directory("/d", uid=1000), Level.WARNING),
+        (None, Level.BAD),
+        (Entry("/d", stat.S_IFLNK | 0o777, 0, 0), Level.BAD),
+    ],
+)
+def test_a_document_root_is_a_directory_of_the_site_s(found: Entry | None, level: Level) -> None:
+    assert check.judge_document_root(SITE, found, UID).level is level
+
+
+def test_logs_are_root_s_and_the_group_s() -> None:
+    logs = str(SITE.paths.logs)
+    assert check.judge_logs(SITE, directory(logs, 0o770, 0, GID), GID).good
+    assert not check.judge_logs(SITE, directory(logs, 0o777, 0, GID), GID).good
+    assert not check.judge_logs(SITE, directory(logs, 0o770, UID, GID), GID).good
+    assert not check.judge_logs(SITE, None, GID).good
+
+
+WHOLE_JAIL = (
+    directory(JAIL),
+    directory(f"{JAIL}/etc"),
+    file(f"{JAIL}/etc/passwd"),
+    Entry(f"{JAIL}/usr", stat.S_IFLNK | 0o777, 0, 0),
+    directory(f"{JAIL}/tmp", 0o700, UID, GID),
+    directory(f"{JAIL}/var/lib/php/sessions", 0o700, UID, GID),
+)
+
+
+def test_a_whole_jail_is_good() -> None:
+    assert levels(check.judge_jail(SITE, WHOLE_JAIL, UID)) == ["good", "good", "good"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        (directory(f"{JAIL}/etc/php", 0o777), ["bad", "good", "good"]),
+        (file(f"{JAIL}/etc/fpm.conf", uid=UID), ["bad", "good", "good"]),
+        (directory(f"{JAIL}/tmp", 0o777, UID, GID), ["good", "bad", "good"]),
+        (directory(f"{JAIL}/tmp", 0o700, 1000), ["good", "bad", "good"]),
+        (file(f"{JAIL}/etc/su", 0o4755), ["good", "good", "bad"]),
+        (file(f"{JAIL}/etc/wall", 0o2755), ["good", "good", "bad"]),
+        (Entry(f"{JAIL}/dev/sda", stat.S_IFBLK | 0o600, 0, 0), ["good", "good", "bad"]),
+    ],
+)
+def test_each_fault_of_a_jail_is_found_by_its_rule(extra: Entry, expected: list[str]) -> None:
+    assert levels(check.judge_jail(SITE, (*WHOLE_JAIL, extra), UID)) == expected
+
+
+def test_a_missing_jail_is_bad() -> None:
+    assert check.judge_jail(SITE, (), UID)[0].level is Level.BAD
+
+
+def test_an_image_is_root_s_alone() -> None:
+    assert check.judge_image([directory("/i"), file("/i/a")]).good
+    assert not check.judge_image([directory("/i"), file("/i/a", 0o666)]).good
+    assert not check.judge_image([directory("/i"), file("/i/su", 0o4755)]).good
+    assert not check.judge_image([]).good
+
+
+IMAGE = Mount(
+    device="8:1",
+    root="/var/lib/fpmjail/images/a1b2c3d4e5f6",
+    target=f"{JAIL}/.image",
+    options=("ro", "nosuid", "nodev", "relatime"),
+    shared=False,
+    filesystem="ext4",
+    source="/dev/sda1",
+)
+
+
+def test_one_private_read_only_mount_is_good() -> None:
+    foreign = replace(IMAGE, target=f"{JAIL}-two/.image", options=("rw",))
+    assert levels(check.judge_mounts(SITE, [IMAGE, foreign])) == ["good", "good"]
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ([], "mounted 0 times"),
+        ([IMAGE, IMAGE], "mounted 2 times"),
+        ([replace(IMAGE, options=("ro", "nodev"))], "not nosuid"),
+        ([replace(IMAGE, shared=True)], "shared"),
+        ([replace(IMAGE, root="/var/lib/fpmjail/images/ffffffffffff")], "expected the image a1b2c3d4e5f6"),
+    ],
+)
+def test_a_wrong_mount_of_the_image_is_bad(table: list[Mount], reason: str) -> None:
+    finding = check.judge_mounts(SITE, table)[0]
+    assert finding.level is Level.BAD
+    assert reason in finding.seen
+
+
+def test_a_writable_mount_below_the_jail_is_bad() -> None:
+    writable = replace(IMAGE, target=f"{JAIL}/var/www/example", options=("rw",))
+    assert levels(check.judge_mounts(SITE, [IMAGE, writable])) == ["good", "bad"]
+
+
+SEALED = Process(100, "php-fpm", UID, 0, True, 2)
+MASTER = Master(
+    100,
+    (f"/.image/{DIGEST}/usr/lib/libc.so.6", "/dev/zero (deleted)", "/memfd:x (deleted)"),
+    (
+        replace(IMAGE, target="/", options=("ro",)),
+        replace(IMAGE, target="/var/www/example", options=("rw", "noexec")),
+        replace(IMAGE, target="/tmp", options=("rw", "noexec")),
+    ),
+)
+
+
+def test_sealed_processes_are_good_and_so_is_an_idle_site() -> None:
+    assert check.judge_processes(SITE, [SEALED], MASTER).good
+    assert check.judge_processes(SITE, [], None).good
+
+
+@pytest.mark.parametrize(
+    ("process", "reason"),
+    [
+        (replace(SEALED, capabilities=0x1000), "has capabilities 1000"),
+        (replace(SEALED, no_new_privileges=False), "may gain privileges"),
+        (replace(SEALED, seccomp=0), "unfiltered"),
+    ],
+)
+def test_a_process_that_could_do_more_is_bad(process: Process, reason: str) -> None:
+    finding = check.judge_processes(SITE, [SEALED, replace(process, pid=7, name="bash")], MASTER)
+    assert finding.level is Level.BAD
+    assert finding.seen.startswith("bash (7): ")
+    assert reason in finding.seen
+
+
+def test_a_master_of_another_user_is_bad() -> None:
+    assert "does not run as _site-example" in check.judge_processes(SITE, [replace(SEALED, pid=5)], MASTER).seen
+
+
+def test_the_view_from_inside_is_read_only_and_not_executable() -> None:
+    assert check.judge_view(SITE, MASTER).good
+    assert check.judge_view(SITE, None).good
+    open_root = replace(MASTER, mounts=(replace(IMAGE, target="/", options=("rw",)), *MASTER.mounts[1:]))
+    assert "root of the jail is writable" in check.judge_view(SITE, open_root).seen
+    assert "/tmp is not noexec" in check.judge_view(SITE, replace(MASTER, mounts=MASTER.mounts[:2])).seen
+
+
+def test_the_mount_on_top_is_the_one_that_counts() -> None:
+    covered = (*MASTER.mounts, replace(IMAGE, target="/tmp", options=("rw",)))
+    assert "/tmp is not noexec" in check.judge_view(SITE, replace(MASTER, mounts=covered)).seen
+
+
+def test_a_master_that_runs_from_the_current_generation_alone_is_good() -> None:
+    assert check.judge_master(SITE, MASTER, DIGEST).good
+    assert check.judge_master(SITE, None, DIGEST).good
+
+
+@pytest.mark.parametrize(
+    ("mapped", "reason"),
+    [
+        ((*MASTER.mapped, f"/.image/{OLDER}/usr/lib/a.so"), f"generation {OLDER}, current is {DIGEST}"),
+        ((*MASTER.mapped, "/usr/lib/libc.so.6 (deleted)"), "maps /usr/lib/libc.so.6 (deleted)"),
+        (("/usr/sbin/php-fpm8.4",), "no generation at all"),
+    ],
+)
+def test_a_master_with_older_files_is_bad(mapped: tuple[str, ...], reason: str) -> None:
+    finding = check.judge_master(SITE, replace(MASTER, mapped=mapped), DIGEST)
+    assert finding.level is Level.BAD
+    assert reason in finding.seen
+
+
+def test_a_fresh_generation_tells_its_age() -> None:
+    (finding,) = check.judge_generation(SITE, DIGEST, "2026-11-20T12:00:00+00:00", True, "", NOW)
+    assert finding.good
+    assert finding.seen == f"{DIGEST}, built 3 days ago, equal to the host"
+
+
+def test_a_stale_or_held_generation_is_a_warning() -> None:
+    findings = check.judge_generation(SITE, DIGEST, "broken", False, "probe failed", NOW)
+    assert levels(findings) == ["warning", "warning"]
+    assert "of unknown age" in findings[0].seen
+    assert findings[1].seen == "probe failed"
+
+
+def test_a_site_without_a_generation_is_bad() -> None:
+    assert levels(check.judge_generation(SITE, None, "", False, "", NOW)) == ["bad"]
+
+
+@pytest.mark.parametrize(
+    ("created", "words"),
+    [
+        ("2026-11-23T11:59:00+00:00", "built just now"),
+        ("2026-11-23T11:30:00Z", "built 30 minutes ago"),
+        ("2026-11-23T02:00:00+00:00", "built 10 hours ago"),
+        ("2026-11-23T02:00:00", "of unknown age"),
+    ],
+)
+def test_an_age_is_told_in_its_largest_unit(created: str, words: str) -> None:
+    assert check.aged(created, NOW) == words
+
+
+@pytest.mark.parametrize(
+    ("found", "level"),
+    [
+        (Entry("/s", stat.S_IFSOCK | 0o600, WEB, WEB), Level.GOOD),
+        (Entry("/s", stat.S_IFSOCK | 0o666, WEB, WEB), Level.BAD),
+        (Entry("/s", stat.S_IFSOCK | 0o600, UID, WEB), Level.BAD),
+        (file("/s", 0o600, WEB), Level.BAD),
+        (None, Level.BAD),
+    ],
+)
+def test_only_the_web_server_may_speak_to_php(found: Entry | None, level: Level) -> None:
+    assert check.judge_socket(SITE, found, WEB).level is level
+
+
+def test_the_account_is_the_site_s_alone_inside_and_outside() -> None:
+    line = "_site-example:x:990:991::/var/www/example:/usr/sbin/nologin\n"
+    assert levels(check.judge_account(SITE, None, line)) == ["good", "good"]
+    assert levels(check.judge_account(SITE, SiteFault("shared uid", "give it its own"), line)) == ["bad", "good"]
+    assert levels(check.judge_account(SITE, None, line + "root:x:0:0::/:/bin/sh\n")) == ["good", "bad"]
+    assert levels(check.judge_account(SITE, None, None)) == ["good", "bad"]
+
+
+def test_missing_modules_and_php_outside_of_jails_are_named() -> None:
+    assert levels(check.judge_server((), (), SITE)) == ["good", "good"]
+    modules, outside = check.judge_server(("Debian's www pool of PHP 8.4",), ("headers",), SITE)
+    assert (modules.level, modules.fix) == (Level.BAD, "a2enmod headers && systemctl restart apache2")
+    assert outside.level is Level.WARNING
+
+
+def test_the_open_htaccess_is_a_warning() -> None:
+    assert check.judge_htaccess(SITE).good
+    assert check.judge_htaccess(replace(SITE, web=replace(SITE.web, htaccess="all"))).level is Level.WARNING
+
+
+def test_drop_ins_that_are_not_live_are_named() -> None:
+    assert check.judge_dropins((), SITE).good
+    finding = check.judge_dropins(("/etc/fpmjail/x.conf:3: unknown entry",), SITE)
+    assert (finding.level, finding.fix) == (Level.WARNING, "fpmjail configure example")
+
+
+def test_a_site_that_waits_for_its_certificate_is_good() -> None:
+    tls = replace(SITE, web=replace(SITE.web, tls=Tls(Path("/c.pem"), Path("/k.pem"), True)))
+    assert check.judge_certificate(SITE, False) == ()
+    (waiting,) = check.judge_certificate(tls, False)
+    assert waiting.good
+    assert waiting.seen == "HTTP only, until /c.pem is there"
+
+
+@pytest.mark.parametrize(
+    ("visit", "level"),
+    [
+        (Visit("http://e/", 200, "hello"), Level.GOOD),
+        (Visit("http://e/", 301, ""), Level.GOOD),
+        (Visit("http://e/", 404, "<h1>not here</h1>"), Level.GOOD),
+        (Visit("http://e/", 404, "File not found.\n"), Level.BAD),
+        (Visit("http://e/", 503, ""), Level.BAD),
+        (Visit("http://e/", None, "Connection refused"), Level.BAD),
+    ],
+)
+def test_a_start_page_is_anything_but_an_error_of_the_server(visit: Visit, level: Level) -> None:
+    assert check.judge_visit(SITE, visit).level is level
+
+
+def test_many_faults_are_counted_instead_of_listed() -> None:
+    finding = check.ruled("t", "n", [f"fault {number}" for number in range(10)], "", "fix")
+    assert finding.seen == "fault 0; fault 1; fault 2 and 7 more"
+
+
+STATUS = "Name:\tphp-fpm8.4\nUid:\t990\t991\t990\t990\nCapEff:\t0000000000001000\nNoNewPrivs:\t1\nSeccomp:\t2\n"
+
+
+def test_a_process_is_read_by_its_effective_uid() -> None:
+    assert facts.parse_status(7, STATUS) == Process(7, "php-fpm8.4", 991, 0x1000, True, 2)
+
+
+def test_mapped_files_keep_the_mark_of_the_deleted() -> None:
+    maps = (
+        "7f00-7f01 r-xp 00000000 08:01 42                         /usr/lib/a b.so (deleted)\n"
+        "7f01-7f02 rw-p 00000000 00:00 0 \n"
+        "7f02-7f03 r-xp 00000000 00:00 0                          [vdso]\n"
+        "7f03-7f04 r--p 00000000 08:01 42                         /usr/lib/a b.so (deleted)\n"
+    )
+    assert facts.mapped_files(maps) == ("/usr/lib/a b.so (deleted)",)
+
+
+def test_a_tree_is_seen_without_entering_what_is_closed_or_not_root_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("etc/inside", "tmp/hidden", "open/hidden"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "link").symlink_to("/etc")
+    monkeypatch.setattr(facts, "ROOT", tmp_path.stat().st_uid)
+    seen = {str(Path(found.path).relative_to(tmp_path)) for found in facts.tree(tmp_path, frozenset({"tmp"}))}
+    assert seen == {".", "etc", "etc/inside", "tmp", "open", "link"}
+
+
+def test_a_tree_that_is_not_there_is_empty(tmp_path: Path) -> None:
+    assert facts.tree(tmp_path / "none") == ()
+    assert facts.entry(tmp_path / "none") is None

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the commands print, write and return."""
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+from fpmjail_deb import cli
+from fpmjail_deb.errors import BuildError
+from fpmjail_deb.starter import starter
+
+GOOD = "site: shop\nmaintainer: Ann Other <ann@example.org>\ndomains: [shop.example.org]\n"
+BAD = "site: Shop\nmaintainer: Ann Other <ann@example.org>\n"
+
+
+@pytest.fixture(autouse=True)
+def _in_a_directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("SOURCE_DATE_EPOCH", "DEBFULLNAME", "DEBEMAIL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def write(name: str, text: str) -> str:
+    """Write a file, with the directory it is in."""
+    path = Path(name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return name
+
+
+Captured = pytest.CaptureFixture[str]
+
+
+def test_check_names_each_good_site(capsys: Captured) -> None:
+    assert cli.main(["check", write("shop.yaml", GOOD)]) == 0
+    assert capsys.readouterr() == ("shop.yaml: site-shop-jail 1.0.0 for trixie, bookworm\n", "")
+
+
+def test_check_tells_all_problems_of_all_files(capsys: Captured) -> None:
+    write("sites/a.yaml", BAD)
+    write("sites/b.yml", GOOD + "aliases: [shop.org]\n")
+    write("sites/c.yaml", GOOD.replace("site: shop", "site: other").replace("shop.example", "shop"))
+    write("sites/notes.txt", "no description")
+    write("sites/.hidden.yaml", "no description")
+    assert cli.main(["check", "sites", "missing.yaml"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert [line.partition(": ")[0] for line in err.splitlines()] == [
+        "missing.yaml:1:1", "sites/a.yaml:1:1", "sites/a.yaml:1:7", "sites/c.yaml:3:11", "fpmjail-deb",
+    ]  # fmt: skip
+    assert "missing.yaml:1:1: cannot be read: No such file or directory; correct the path" in err
+    assert err.endswith("fpmjail-deb: 4 problems in 3 files, nothing was written\n")
+
+
+def test_a_file_given_twice_is_one_site(capsys: Captured) -> None:
+    write("sites/shop.yaml", GOOD)
+    assert cli.main(["check", "sites", "sites/shop.yaml", "./sites/../sites/shop.yaml"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_a_directory_without_descriptions_is_a_mistake(capsys: Captured) -> None:
+    Path("empty").mkdir()
+    assert cli.main(["check", "empty"]) == 2
+    assert "empty: expected a directory with *.yaml, found none" in capsys.readouterr().err
+
+
+def test_a_file_name_cannot_forge_a_line_of_output(capsys: Captured) -> None:
+    assert cli.main(["check", write("a\nb.yaml", BAD)]) == 2
+    assert capsys.readouterr().err.startswith("a\\nb.yaml:1:1: domains: ")
+
+
+def test_a_warning_refuses_nothing(capsys: Captured) -> None:
+    assert cli.main(["check", write("shop.yaml", GOOD + "web: {htaccess: all}\n")]) == 0
+    assert capsys.readouterr().err.startswith("warning: shop.yaml:4:7: web.htaccess: ")
+
+
+def test_plan_shows_what_each_package_holds(capsys: Captured) -> None:
+    assert cli.main(["plan", write("shop.yaml", GOOD)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.endswith(".deb")] == [
+        "site-shop-jail_1.0.0+deb13_all.deb",
+        "site-shop-jail_1.0.0+deb12_all.deb",
+    ]
+    assert "  Package: site-shop-jail" in lines
+    assert "  0644  /etc/logrotate.d/site-shop-jail (conffile)" in lines
+    link = "/etc/apache2/sites-available/site-shop-jail.conf -> /usr/share/fpmjail/sites/shop/apache.conf"
+    assert f"  link  {link}" in lines
+    assert "  scripts: postinst, postrm, prerm" in lines
+
+
+def test_plan_as_json_is_a_list_of_packages(capsys: Captured) -> None:
+    assert cli.main(["plan", "--json", "--release", "trixie", write("shop.yaml", GOOD)]) == 0
+    [package] = json.loads(capsys.readouterr().out)
+    assert package["control"]["Version"] == "1.0.0+deb13"
+    assert package["epoch"] == cli.DEFAULT_EPOCH
+
+
+@pytest.mark.parametrize("epoch", ["", "1767225600"])
+def test_the_time_of_a_package_does_not_depend_on_the_day(
+    epoch: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    assert cli.main(["plan", "--json", write("shop.yaml", GOOD)]) == 0
+    assert {package["epoch"] for package in json.loads(capsys.readouterr().out)} == {1767225600}
+
+
+@pytest.mark.parametrize("epoch", ["yesterday", "0", "-1", "1.5", "999999999999", "٣"])
+def test_a_time_that_is_none_is_refused(epoch: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    assert cli.main(["build", write("shop.yaml", GOOD), "-o", "debs"]) == 2
+    assert "SOURCE_DATE_EPOCH: expected seconds since 1970" in capsys.readouterr().err
+    assert not Path("debs").exists()
+
+
+def test_build_prints_one_line_for_each_package(capsys: Captured) -> None:
+    assert cli.main(["build", write("shop.yaml", GOOD), "-o", "new/debs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition("  ")[0] for line in lines] == sorted(
+        (p.name for p in Path("new/debs").iterdir()), reverse=True
+    )
+    assert all(len(line.partition("  ")[2]) == cli.DIGITS_OF_SHA256 for line in lines)
+
+
+def test_build_writes_nothing_if_one_description_is_bad() -> None:
+    write("good.yaml", GOOD)
+    assert cli.main(["build", "good.yaml", write("bad.yaml", BAD), "-o", "debs"]) == 2
+    assert not Path("debs").exists()
+
+
+def test_build_for_a_release_leaves_out_the_sites_of_others(capsys: Captured) -> None:
+    write("sites/a.yaml", GOOD)
+    write("sites/b.yaml", "site: b\nmaintainer: A <a@b.org>\ndomains: [b.org]\nreleases: [trixie]\n")
+    assert cli.main(["plan", "sites", "--release", "bookworm"]) == 0
+    assert "site-b-jail" not in capsys.readouterr().out
+    assert cli.main(["plan", "sites/b.yaml", "--release", "bookworm"]) == 2
+    assert "no site is for bookworm; add it: releases: [bookworm]" in capsys.readouterr().err
+
+
+def test_a_failed_build_ends_with_1(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> Path:
+        raise BuildError("the disk is full", "make room")
+
+    monkeypatch.setattr(cli, "build_package", fail)
+    assert cli.main(["build", write("shop.yaml", GOOD)]) == 1
+    assert capsys.readouterr().err == "fpmjail-deb: the disk is full; make room\n"
+
+
+def test_an_output_that_is_no_directory_ends_with_1(capsys: Captured) -> None:
+    assert cli.main(["build", write("shop.yaml", GOOD), "-o", "shop.yaml"]) == 1
+    assert "shop.yaml" in capsys.readouterr().err
+
+
+def test_new_writes_a_good_description(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEBFULLNAME", "Ann Other")
+    monkeypatch.setenv("DEBEMAIL", "ann@example.org")
+    assert cli.main(["new", "shop"]) == 0
+    assert capsys.readouterr().out == "shop.yaml is written: edit it, then run fpmjail-deb check shop.yaml\n"
+    assert Path("shop.yaml").read_text() == starter("shop", "Ann Other <ann@example.org>", {})
+    assert cli.main(["check", "shop.yaml"]) == 0
+
+
+@pytest.mark.parametrize("address", ["Ann <ann@example.org>", "nonsense", ""])
+def test_new_takes_the_maintainer_of_debian_tools_if_there_is_one(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEBEMAIL", address)
+    assert cli.main(["new", "shop"]) == 0
+    found = address if "<" in address else "Your Name <you@example.org>"
+    assert f"maintainer: {found}\n" in Path("shop.yaml").read_text()
+
+
+def test_new_can_begin_with_wordpress() -> None:
+    assert cli.main(["new", "blog", "--wordpress", "-o", "b.yaml"]) == 0
+    assert "\nwritable: [wp-content/uploads]\n" in Path("b.yaml").read_text()
+
+
+def test_new_overwrites_nothing(capsys: Captured) -> None:
+    write("shop.yaml", "mine")
+    assert cli.main(["new", "shop"]) == 2
+    assert capsys.readouterr().err == "fpmjail-deb: shop.yaml exists already; remove it, or write another with -o\n"
+    assert Path("shop.yaml").read_text() == "mine"
+
+
+def test_new_refuses_a_name_that_no_site_can_have(capsys: Captured) -> None:
+    assert cli.main(["new", "../My Shop"]) == 2
+    assert 'found "../My Shop"; did you mean "my-shop"?' in capsys.readouterr().err
+    assert list(Path().iterdir()) == []
+
+
+def test_new_in_a_directory_that_is_not_there_ends_with_1(capsys: Captured) -> None:
+    assert cli.main(["new", "shop", "-o", "missing/shop.yaml"]) == 1
+    assert "missing/shop.yaml" in capsys.readouterr().err
+
+
+def test_schema_is_for_editors_or_for_people(capsys: Captured) -> None:
+    assert cli.main(["schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["required"] == ["site", "maintainer", "domains"]
+    assert cli.main(["schema", "--markdown"]) == 0
+    assert capsys.readouterr().out.startswith("**site**\n:   ")
+
+
+@pytest.mark.parametrize("command", [(), *((command.name,) for command in cli.COMMANDS)])
+def test_help_teaches_by_example(command: tuple[str, ...], capsys: Captured) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*command, "--help"])
+    assert caught.value.code == 0
+    assert "fpmjail-deb " + (command or ("new shop",))[0] in capsys.readouterr().out.partition("example")[2]
+
+
+@pytest.mark.parametrize("arguments", [[], ["biuld"], ["check"], ["plan", "f", "--release", "sid"]])
+def test_a_mistake_on_the_command_line_ends_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+
+
+def test_the_module_is_the_command(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["fpmjail-deb", "check", write("shop.yaml", GOOD)])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("fpmjail_deb", run_name="__main__")
+    assert caught.value.code == 0
+    assert "site-shop-jail" in capsys.readouterr().out

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The maintainer scripts as text; what they do is shown in tests/package and tests/lifecycle."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from fpmjail_deb.maintscript import IGNORED, Event, snippets
+from fpmjail_deb.resources import templates_directory
+from tests.sites import planned, shop
+
+SCRIPTS = dict(planned(shop()).scripts)
+WITHOUT_TLS = dict(planned(shop("web: {tls: none}\n")).scripts)
+
+
+def fences(script: str) -> list[str]:
+    return re.findall(r"^\t# begin (\S+) \(", script, re.MULTILINE)
+
+
+def test_a_site_has_three_scripts_and_nothing_to_do_before_unpacking() -> None:
+    assert list(SCRIPTS) == ["postinst", "postrm", "prerm"]
+
+
+def test_snippets_run_in_their_order() -> None:
+    assert fences(SCRIPTS["postinst"]) == ["accounts", "units", "configure", "reload"]
+    assert fences(SCRIPTS["prerm"]) == ["remove", "slice"]
+    assert fences(SCRIPTS["postrm"]) == [
+        "reload-units", "purge-jail", "purge-state", "purge-base", "purge-virtual-host", "purge-units",
+    ]  # fmt: skip
+
+
+def test_every_fence_is_closed() -> None:
+    for script in SCRIPTS.values():
+        assert re.findall(r"^\t# end (\S+)$", script, re.MULTILINE) == fences(script)
+
+
+def test_every_snippet_says_where_it_comes_from() -> None:
+    script = dict(planned(shop("user: _shop\n")).scripts)["postinst"]
+    assert "# begin accounts (templates/maintscript/postinst-accounts, user: shop.yaml:4, uid: default)" in script
+
+
+def test_every_template_is_a_snippet() -> None:
+    used = {snippet.template for known in (True, False) for snippet in snippets(certificate=known)}
+    there = {f"maintscript/{path.name}" for path in (templates_directory() / "maintscript").iterdir()}
+    assert used == there - {"maintscript/script"}
+
+
+def test_no_argument_of_dpkg_means_two_things() -> None:
+    for script, ignored in IGNORED.items():
+        handled = [word for event in Event if event.value[0] == script for word in event.value[1]]
+        assert len({*handled, *ignored}) == len(handled) + len(ignored)
+
+
+def test_the_path_unit_of_a_site_that_had_a_certificate_is_forgotten() -> None:
+    assert fences(WITHOUT_TLS["postinst"]) == ["accounts", "units", "former-units", "configure", "reload"]
+    assert "for unit in site-shop-jail.socket\n" in WITHOUT_TLS["postinst"]
+    assert "for unit in site-shop-jail.socket site-shop-jail-certificate.path\n" in SCRIPTS["postinst"]
+
+
+def test_only_postinst_can_stop_an_installation() -> None:
+    assert "\tfpmjail configure shop\n" in SCRIPTS["postinst"]
+    assert "elif ! fpmjail remove shop\n" in SCRIPTS["prerm"]
+
+
+@pytest.mark.parametrize("name", ["postinst", "prerm"])
+def test_an_unknown_argument_is_an_error(name: str) -> None:
+    assert f'echo "{name} of site-shop-jail: unknown argument: $1" >&2\n\texit 1\n' in SCRIPTS[name]
+
+
+def test_postrm_takes_any_argument() -> None:
+    assert "unknown argument" not in SCRIPTS["postrm"]
+
+
+def test_a_purge_needs_only_essential_packages() -> None:
+    assert "fpmjail " not in re.sub(r"^\t*#.*", "", SCRIPTS["postrm"], flags=re.MULTILINE)
+    assert not re.search(r"\b(python3?|perl|awk|userdel|deluser|rm -r)\b", SCRIPTS["postrm"])
+
+
+def test_scripts_are_as_debian_writes_them() -> None:
+    for script in SCRIPTS.values():
+        assert "set -e\n" in script
+        assert "set -u" not in script
+        assert not re.search(r"(^|[\s;&|(])/(usr/)?s?bin/(?!sh\b)", script.removeprefix("#!/bin/sh"))
+        assert not re.search(r"[ \t]+$", script, re.MULTILINE)
+        assert "\n\n\n" not in script

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The table of keys: complete, true to itself, and the same for people and for editors."""
+
+import json
+
+import pytest
+
+from fpmjail_deb import description, schema
+from fpmjail_deb.rules import Reading
+from fpmjail_deb.schema import Field
+
+FIELDS = pytest.mark.parametrize("row", schema.fields(), ids=lambda row: row.path)
+
+
+def test_every_row_is_in_the_table_once() -> None:
+    rows = [value for value in vars(schema).values() if isinstance(value, Field)]
+    assert sorted(rows, key=id) == sorted(schema.fields(), key=id)
+    assert len(schema.BY_PATH) == len(rows)
+
+
+@FIELDS
+def test_default_and_example_keep_the_rule_of_their_key(row: Field[object]) -> None:
+    reading = Reading()
+    for text in (row.default, row.example):
+        if text is not None:
+            row.rule.read(description.written(text), row.path, reading)
+    assert reading.problems == []
+
+
+@FIELDS
+def test_a_row_says_what_holds_without_the_key(row: Field[object]) -> None:
+    assert sum((row.required, row.default is not None, bool(row.otherwise))) == 1
+
+
+@FIELDS
+def test_a_row_explains_itself_in_whole_sentences(row: Field[object]) -> None:
+    assert row.doc[0].isupper() or row.doc[0] == "`"
+    assert row.doc.endswith(".")
+    assert not row.rule.expected.endswith(".")
+
+
+@FIELDS
+def test_the_schema_for_editors_has_every_key(row: Field[object]) -> None:
+    found: dict[str, object] = schema.json_schema()
+    for part in row.path.split("."):
+        group = next((kind for kind in found.get("anyOf", []) if "properties" in kind), found)  # type: ignore[attr-defined]
+        found = group["properties"][part]  # type: ignore[index]
+    assert found["description"] == row.doc
+
+
+def test_the_schema_for_editors_is_json_and_knows_no_other_keys() -> None:
+    found = json.loads(json.dumps(schema.json_schema()))
+    assert found["additionalProperties"] is False
+    assert found["required"] == ["site", "maintainer", "domains"]
+    assert found["properties"]["php"]["properties"]["pool"]["properties"]["max_children"] == {
+        "description": "How many requests PHP answers at the same time.",
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 1000,
+        "default": 8,
+    }
+
+
+@FIELDS
+def test_the_manual_explains_every_key(row: Field[object]) -> None:
+    assert f"**{row.path}**\n:   {row.doc}\n" in schema.markdown()
+
+
+def test_the_manual_tells_value_default_and_example() -> None:
+    said = "    Value: a time such as 30s, 5m or 1h, from 1s to 86400s. Default: `60s`. Example: `idle_timeout: 5m`"
+    assert said in schema.markdown().splitlines()
+    assert "Default: \\_site-NAME." in schema.markdown()
