@@ -53,14 +53,20 @@ def _made(plan: PackagePlan, workshop: Path) -> Path:
     root, package = workshop / "root", workshop / "package.deb"
     root.mkdir()
     stage(plan, root)
-    environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC", "SOURCE_DATE_EPOCH": str(plan.epoch)}
+    environment = {
+        "PATH": os.defpath,
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "DPKG_COLORS": "never",
+        "SOURCE_DATE_EPOCH": str(plan.epoch),
+    }
     try:
         dpkg_deb = sh.Command("dpkg-deb")
         str(dpkg_deb("--root-owner-group", f"-Z{COMPRESSION}", "--build", str(root), str(package), _env=environment))
     except sh.CommandNotFound as error:
         raise BuildError("dpkg-deb is not installed", "install the package dpkg") from error
     except sh.ErrorReturnCode as error:
-        words = error.stderr.decode(errors="replace").strip()
+        words = " ".join(error.stderr.decode(errors="replace").split())
         raise BuildError(f"dpkg-deb cannot build {plan.file_name}: {words}") from error
     return package
 

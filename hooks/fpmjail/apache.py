@@ -41,8 +41,9 @@ def installed() -> bool:
 
 
 def test(main: Path) -> Answer:
-    """`apache2 -t` on a main configuration file, in Apache's own environment."""
-    return systemd.run(["sh", "-c", '. /etc/apache2/envvars && exec apache2 -t -f "$1"', "sh", str(main)])
+    """`apache2 -t` on a main configuration file, in Apache's own environment and with its run directory (apache2ctl)."""
+    script = '. /etc/apache2/envvars && mkdir -p "$APACHE_RUN_DIR" && exec apache2 -t -f "$1"'
+    return systemd.run(["sh", "-c", script, "sh", str(main)])
 
 
 def test_with(text: str) -> Answer:

@@ -189,9 +189,9 @@ def check(arguments: argparse.Namespace, layout: Layout) -> int:
     from fpmjail.check import Level
 
     found, errors = sites.installed(layout)
-    wanted = [site for site in found if arguments.all or site.name in arguments.site]
+    wanted = [one for one in found if one.name in arguments.site or (arguments.all and overview.is_on(layout, one))]
     unknown = sorted(set(arguments.site) - {site.name for site in wanted} - {error.site for error in errors})
-    if unknown or not (wanted or errors):
+    if unknown or not (wanted or errors or arguments.all):
         complain(f"no such site: {', '.join(unknown)}" if unknown else "name a site that is installed, or --all")
         return 2
     for error in errors:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +59,10 @@ def alive(layout: Layout, site: Site) -> bool:
 
 def each(work: Callable[[Master], bool], masters: Sequence[Master]) -> tuple[Master, ...]:
     """The masters for which the work failed; a few at a time."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    if not masters:
+        return ()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return tuple(master for master, good in zip(masters, pool.map(work, masters), strict=True) if not good)
 

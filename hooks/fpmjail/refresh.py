@@ -157,7 +157,11 @@ def explain(facts: Facts, decision: Decision) -> tuple[str, ...]:
 
 
 def settle(layout: Layout, profile: Profile, sites: tuple[Site, ...], current: str, mode: Mode) -> Outcome:
-    """Nothing to build; finish what a killed run left undone: masters that still map an older generation."""
+    """Nothing to build: end the hold of a candidate that the host no longer leads to, and finish what a killed run
+    left undone, masters that still map an older generation."""
+    hold = image.hold(layout, profile.id)
+    if hold and not hold.manual and not mode.dry_run:
+        image.clear_hold(layout, profile.id)
     if mode.dry_run or not pending(layout, profile).exists():
         return Outcome(profile.id, Decision.CURRENT, current, current)
     stuck = masters.reload(layout, masters.outdated(masters.running(sites), current), current)
@@ -186,7 +190,7 @@ def take_up(
     image.follow_live(layout, profile.id, want.live)
     hold = image.hold(layout, profile.id)
     if manifest.digest == before:
-        return Outcome(profile.id, Decision.CURRENT, before, before)
+        return settle(layout, profile, sites, before, mode)
     if hold and hold.digest == manifest.digest:
         return Outcome(profile.id, Decision.HELD, before, before, (hold.reason,))
     faults = candidate_faults(prove.prove(layout, profile, manifest.digest, sites[0].sandbox))

@@ -150,6 +150,12 @@ def image_warnings(
     return () if fresh else ("; ".join(("the host has newer files: fpmjail refresh", *words)),)
 
 
+def is_on(layout: Layout, site: Site) -> bool:
+    """False for a site that an admin switched off with `fpmjail disable`."""
+    known = state.read(layout, site.name)
+    return known is None or not known.disabled
+
+
 def check_site(layout: Layout, site: Site) -> tuple[Finding, ...]:
     """Everything that `fpmjail check` finds about a site."""
     from fpmjail import check

@@ -178,17 +178,6 @@ def test_a_higher_round_is_a_newer_version_again(fresh_bed: Bed) -> None:
         assert fresh_bed.server.run("php", "-r", SEES_UPGRADES).stdout.startswith(offset)
 
 
-def test_php_opcache_can_be_upgraded_before_php_common(fresh_bed: Bed) -> None:
-    fresh_bed.publish_upgrade("php-opcache")
-    assert UPGRADED.format(1) in fresh_bed.server.apt("upgrade").stdout
-    fresh_bed.publish_upgrade("php-common", round=2)
-    assert (
-        UPGRADED.format(len(repack.upgrade(fresh_bed.release, "php-common", 2)))
-        in fresh_bed.server.apt("upgrade").stdout
-    )
-    assert "with Zend OPcache" in fresh_bed.server.run(f"php-fpm{fresh_bed.server.php}", "-v").stdout
-
-
 def test_unattended_upgrades_takes_what_it_is_allowed_to(fresh_bed: Bed) -> None:
     fresh_bed.publish_upgrade("tzdata", "libicu")
     fresh_bed.server.run("unattended-upgrade", "-v")

@@ -55,8 +55,9 @@ def test_no_argument_of_dpkg_means_two_things() -> None:
 
 def test_the_path_unit_of_a_site_that_had_a_certificate_is_forgotten() -> None:
     assert fences(WITHOUT_TLS["postinst"]) == ["accounts", "units", "former-units", "configure", "reload"]
-    assert "for unit in site-shop-jail.socket\n" in WITHOUT_TLS["postinst"]
-    assert "for unit in site-shop-jail.socket site-shop-jail-certificate.path\n" in SCRIPTS["postinst"]
+    assert "enable_unit site-shop-jail-certificate.path\n" in SCRIPTS["postinst"]
+    assert "enable_unit site-shop-jail-certificate.path\n" not in WITHOUT_TLS["postinst"]
+    assert "deb-systemd-helper purge site-shop-jail-certificate.path" in WITHOUT_TLS["postinst"]
 
 
 def test_only_postinst_can_stop_an_installation() -> None:
