@@ -21,7 +21,7 @@ _APACHE_WORD = re.compile(r"[A-Za-z0-9_./:@*+=,-]+")
 _INI_WORD = re.compile(r"[A-Za-z0-9_./:-]+")
 _INI_KEYWORDS = frozenset({"true", "on", "yes", "false", "off", "no", "none", "null"})
 _UNIT_WORD = re.compile(r"[A-Za-z0-9_./:@+=,-]+")
-_EXPRESSION = re.compile(r"[A-Z0-9_ &|^~!()]+")
+_EXPRESSION = re.compile(r"~?[A-Z0-9_]+( ?[&|^] ?~?[A-Z0-9_]+)*")
 
 
 def sh(text: str) -> str:
@@ -52,6 +52,12 @@ def apache_regex(text: str) -> str:
     return _quoted(apache(escaped))[1:-1]
 
 
+def apache_string(text: str) -> str:
+    """Return a string of Apache's expressions: `%{` and `$1` would be replaced in it (util_expr_scan.l)."""
+    _refuse_control(text)
+    return "'" + re.sub(r"([\\'%$])", r"\\\1", text) + "'"
+
+
 def apache_format(text: str) -> str:
     """Return the value of a Header directive: `%t` and `\\n` mean something there (mod_headers, parse_misc_string)."""
     if text.lower().startswith("expr="):
@@ -74,7 +80,7 @@ def ini(text: str) -> str:
 
 def ini_expression(text: str) -> str:
     """Return `E_ALL & ~E_NOTICE` as it is, so that FPM computes it; anything else is quoted."""
-    return text if _EXPRESSION.fullmatch(text) and text.count("(") == text.count(")") else ini(text)
+    return text if _EXPRESSION.fullmatch(text) else ini(text)
 
 
 def unit(text: str) -> str:
@@ -108,7 +114,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     filters: tuple[Callable[[str], str], ...] = (
-        sh, apache, apache_path, apache_regex, apache_format, ini, ini_expression, unit, unit_word,
+        sh, apache, apache_path, apache_regex, apache_string, apache_format, ini, ini_expression, unit, unit_word,
     )  # fmt: skip
     environment.filters.update({function.__name__: function for function in filters})
     return environment

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a site description means once every rule has been checked: plain, frozen values.
 
 Nothing here reads, prints or decides. `schema.py` makes a `Site`, `plan.py` reads one.

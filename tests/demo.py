@@ -25,7 +25,10 @@ STARTED = time.monotonic()
 
 def chapter(title: str) -> None:
     """A heading with the time since the start."""
-    print(f"\n\033[1m[{time.monotonic() - STARTED:5.1f} s] {title}\033[0m" if sys.stdout.isatty() else f"\n== {title}", flush=True)
+    print(
+        f"\n\033[1m[{time.monotonic() - STARTED:5.1f} s] {title}\033[0m" if sys.stdout.isatty() else f"\n== {title}",
+        flush=True,
+    )
 
 
 def show(command: str, output: str, lines: int = 200) -> None:
@@ -59,7 +62,10 @@ def upgrade(bed: Bed, server: Server) -> Report:
     with Load(server.container, host="example.org", path="/load.php", slow_seconds=6) as requests:
         answer = server.apt("upgrade")
         server.settle()
-    show("apt upgrade", "\n".join(line for line in answer.output.splitlines() if "fpmjail" in line or "upgraded," in line))
+    show(
+        "apt upgrade",
+        "\n".join(line for line in answer.output.splitlines() if "fpmjail" in line or "upgraded," in line),
+    )
     return requests.report()
 
 
@@ -67,7 +73,9 @@ def verdict(server: Server, before: str, report: Report) -> bool:
     """What the upgrade did to visitors and to the copies."""
     seen = server.truth()
     true = not (seen["stale"] or seen["wrong"] or seen["deleted"]) and seen["generation"] != before
-    print(f"    requests during the upgrade: {report.requests}, failed: {report.failed}, slowest: {report.slowest:.1f} s")
+    print(
+        f"    requests during the upgrade: {report.requests}, failed: {report.failed}, slowest: {report.slowest:.1f} s"
+    )
     print(f"    copies compared with the host: {seen['compared']}, stale: {len(seen['stale'])}")
     print(f"    the master maps deleted files: {len(seen['deleted'])}; generation {before} -> {seen['generation']}")
     show("fpmjail status", server.run("fpmjail", "status", check=False).stdout)

@@ -41,7 +41,7 @@ def installed() -> bool:
 
 
 def test(main: Path) -> Answer:
-    """`apache2 -t` on a main configuration file, in Apache's own environment and with its run directory (apache2ctl)."""
+    """`apache2 -t` on a main configuration file, with environment and run directory as apache2ctl(8) makes them."""
     script = '. /etc/apache2/envvars && mkdir -p "$APACHE_RUN_DIR" && exec apache2 -t -f "$1"'
     return systemd.run(["sh", "-c", script, "sh", str(main)])
 

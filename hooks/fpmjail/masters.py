@@ -52,37 +52,40 @@ def outdated(masters: Iterable[Master], generation: str) -> tuple[Master, ...]:
     return tuple(master for master in masters if mapped(master.pid) != {generation})
 
 
-def alive(layout: Layout, site: Site) -> bool:
-    """True when the site's PHP answers the smallest probe with good news."""
-    return probe.run(layout, site, "php").passed
+def complaint(layout: Layout, site: Site) -> str:
+    """What the smallest probe has to say against the site's PHP; nothing when it answers with good news."""
+    return "; ".join(probe.run(layout, site, "php").findings)
 
 
-def each(work: Callable[[Master], bool], masters: Sequence[Master]) -> tuple[Master, ...]:
-    """The masters for which the work failed; a few at a time."""
+def each(work: Callable[[Master], str], masters: Sequence[Master]) -> dict[str, str]:
+    """What the work says against the masters, by the names of their sites; a few at a time."""
     from concurrent.futures import ThreadPoolExecutor
 
     if not masters:
-        return ()
+        return {}
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return tuple(master for master, good in zip(masters, pool.map(work, masters), strict=True) if not good)
+        said = zip(masters, pool.map(work, masters), strict=True)
+        return {master.site.name: words for master, words in said if words}
 
 
-def unwell(layout: Layout, masters: Sequence[Master]) -> tuple[Master, ...]:
-    """The masters that do not answer."""
-    return each(lambda master: alive(layout, master.site), masters)
+def unwell(layout: Layout, masters: Sequence[Master]) -> frozenset[str]:
+    """The names of the sites that do not answer as they should."""
+    return frozenset(each(lambda master: complaint(layout, master.site), masters))
 
 
-def reload(layout: Layout, masters: Sequence[Master], generation: str) -> tuple[Master, ...]:
-    """Let the masters take up a generation; returns those that did not come back with it.
+def reload(layout: Layout, masters: Sequence[Master], generation: str) -> dict[str, str]:
+    """Let the masters take up a generation; what is wrong with those that did not come back with it, by site.
 
     SIGUSR2 makes FPM execute itself again, so libraries and extensions are the new ones too (php-fpm(8)).
     """
     return each(lambda master: reload_one(layout, master.site, generation), masters)
 
 
-def reload_one(layout: Layout, site: Site, generation: str) -> bool:
-    """Reload one master and wait until it runs from the generation and answers."""
-    return reload_until(site, lambda pid: mapped(pid) == {generation}) and alive(layout, site)
+def reload_one(layout: Layout, site: Site, generation: str) -> str:
+    """Reload one master, wait until it runs from the generation; what its PHP then complains of."""
+    if not reload_until(site, lambda pid: mapped(pid) == {generation}):
+        return f"its master does not run from {generation}"
+    return complaint(layout, site)
 
 
 def reload_settings(site: Site) -> bool:

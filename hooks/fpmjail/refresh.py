@@ -8,17 +8,14 @@ masters. Killed at any moment it leaves a complete generation behind, and the ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from fpmjail import capability, files, image, jail, masters, mounts, packages, prove
+from fpmjail import capability, files, image, jail, masters, mounts, packages
 from fpmjail.image import Manifest
 from fpmjail.layout import Layout
-from fpmjail.masters import Master
-from fpmjail.probe import Result
-from fpmjail.prove import NotProvable
 from fpmjail.site import Profile, Site
 from fpmjail.wanted import Wanted, wanted
 
@@ -76,6 +73,38 @@ class Outcome:
         return self.decision in GOOD
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One profile to refresh, with all the sites that share its image."""
+
+    layout: Layout
+    profile: Profile
+    sites: tuple[Site, ...]
+    mode: Mode
+
+    @property
+    def pending(self) -> Path:
+        """The mark that a switch began and its reloads did not all end."""
+        return pending(self.layout, self.profile.id)
+
+    def manifest(self, digest: str | None) -> Manifest | None:
+        """What a generation of this profile holds."""
+        return image.read_manifest(self.layout, self.profile.id, digest)
+
+    def kept(self, decision: Decision, *words: str) -> Outcome:
+        """An outcome that leaves the generation as it is."""
+        current = image.current(self.layout, self.profile.id)
+        return Outcome(self.profile.id, decision, current, current, words)
+
+
+def pending(layout: Layout, profile_id: str) -> Path:
+    """Where a profile's mark of an unfinished switch stands."""
+    return layout.image(profile_id) / "reload-pending"
+
+
+# --- deciding ---
+
+
 def decide(facts: Facts) -> Decision:
     """The one rule book of a refresh whose files differ from the generation in use."""
     if facts.unfinished:
@@ -85,62 +114,6 @@ def decide(facts: Facts) -> Decision:
     if facts.held and facts.current:
         return Decision.HELD
     return Decision.SWITCH
-
-
-def refresh(layout: Layout, sites: Iterable[Site], mode: Mode) -> tuple[Outcome, ...]:
-    """Refresh the profiles of these sites; the caller holds the lock. One profile's trouble never stops another."""
-    members: dict[str, list[Site]] = {}
-    for site in sites:
-        members.setdefault(site.profile.id, []).append(site)
-    return tuple(refresh_safely(layout, tuple(group), mode) for _, group in sorted(members.items()))
-
-
-def refresh_safely(layout: Layout, sites: tuple[Site, ...], mode: Mode) -> Outcome:
-    """Refresh one profile and turn what the disk or a tool refuses into words."""
-    profile = sites[0].profile
-    try:
-        return refresh_profile(layout, profile, sites, mode)
-    except image.SourceChanged as error:
-        return unchanged(layout, profile, Decision.DEFERRED, str(error))
-    except (OSError, image.ImageError, packages.PackageError, mounts.Kept) as error:
-        return unchanged(layout, profile, Decision.REFUSED, str(error))
-
-
-def unchanged(layout: Layout, profile: Profile, decision: Decision, *words: str) -> Outcome:
-    """An outcome that leaves the generation as it is."""
-    current = image.current(layout, profile.id)
-    return Outcome(profile.id, decision, current, current, words)
-
-
-def refresh_profile(layout: Layout, profile: Profile, sites: tuple[Site, ...], mode: Mode) -> Outcome:
-    """Refresh one profile. Raises OSError, image.ImageError, packages.PackageError, mounts.Kept."""
-    if not mode.dry_run:
-        image.follow_live(layout, profile.id)
-    current, known = image.current(layout, profile.id), image.known_digest(layout, profile.id)
-    hold = image.hold(layout, profile.id)
-    if current and known == current:
-        return settle(layout, profile, sites, current, mode)
-    if current and known and hold and hold.digest == known:
-        return unchanged(layout, profile, Decision.HELD, hold.reason)
-    definitions = capability.load(layout)
-    want = wanted(profile, definitions, layout)
-    owners = packages.owners(want.sources, layout.root)
-    facts = look(layout, want, owners, current, hold)
-    decision = decide(facts)
-    words = (*map(str, definitions.problems), *explain(facts, decision))
-    if decision is not Decision.SWITCH or mode.dry_run:
-        return Outcome(profile.id, decision, current, current, words)
-    return take_up(layout, profile, want, owners, sites, mode)
-
-
-def look(layout: Layout, want: Wanted, owners: Owners, current: str | None, hold: image.Hold | None) -> Facts:
-    """Gather what decides."""
-    return Facts(
-        current=current,
-        missing=tuple(map(str, want.missing)),
-        unfinished=tuple(packages.unfinished((name for name, _ in owners.values()), layout.root)),
-        held=hold.reason if hold and hold.manual else None,
-    )
 
 
 def explain(facts: Facts, decision: Decision) -> tuple[str, ...]:
@@ -156,132 +129,168 @@ def explain(facts: Facts, decision: Decision) -> tuple[str, ...]:
             return ()
 
 
-def settle(layout: Layout, profile: Profile, sites: tuple[Site, ...], current: str, mode: Mode) -> Outcome:
+def look(task: Task, want: Wanted, owners: Owners) -> Facts:
+    """Gather what decides."""
+    hold = image.hold(task.layout, task.profile.id)
+    return Facts(
+        current=image.current(task.layout, task.profile.id),
+        missing=tuple(map(str, want.missing)),
+        unfinished=tuple(packages.unfinished((name for name, _ in owners.values()), task.layout.root)),
+        held=hold.reason if hold and hold.manual else None,
+    )
+
+
+# --- doing ---
+
+
+def refresh(layout: Layout, sites: Iterable[Site], mode: Mode) -> tuple[Outcome, ...]:
+    """Refresh the profiles of these sites; the caller holds the lock. One profile's trouble never stops another."""
+    members: dict[str, list[Site]] = {}
+    for site in sites:
+        members.setdefault(site.profile.id, []).append(site)
+    tasks = (Task(layout, group[0].profile, tuple(group), mode) for _, group in sorted(members.items()))
+    return tuple(map(run_safely, tasks))
+
+
+def run_safely(task: Task) -> Outcome:
+    """Refresh one profile and turn what the disk or a tool refuses into words."""
+    try:
+        return run(task)
+    except image.SourceChanged as error:
+        return task.kept(Decision.DEFERRED, str(error))
+    except (OSError, image.ImageError, packages.PackageError, mounts.Kept) as error:
+        return task.kept(Decision.REFUSED, str(error))
+
+
+def run(task: Task) -> Outcome:
+    """Refresh one profile. Raises OSError, image.ImageError, packages.PackageError, mounts.Kept."""
+    layout, profile = task.layout, task.profile
+    if not task.mode.dry_run:
+        image.follow_live(layout, profile.id)
+    current, known = image.current(layout, profile.id), image.known_digest(layout, profile.id)
+    hold = image.hold(layout, profile.id)
+    if current and known == current:
+        return settle(task, current)
+    if current and known and hold and hold.digest == known:
+        return task.kept(Decision.HELD, hold.reason)
+    definitions = capability.load(layout)
+    want = wanted(profile, definitions, layout)
+    owners = packages.owners(want.sources, layout.root)
+    facts = look(task, want, owners)
+    decision = decide(facts)
+    if decision is Decision.SWITCH and not task.mode.dry_run:
+        return take_up(task, want, owners)
+    return Outcome(profile.id, decision, current, current, (*map(str, definitions.problems), *explain(facts, decision)))
+
+
+def settle(task: Task, current: str) -> Outcome:
     """Nothing to build: end the hold of a candidate that the host no longer leads to, and finish what a killed run
     left undone, masters that still map an older generation."""
-    hold = image.hold(layout, profile.id)
-    if hold and not hold.manual and not mode.dry_run:
-        image.clear_hold(layout, profile.id)
-    if mode.dry_run or not pending(layout, profile).exists():
-        return Outcome(profile.id, Decision.CURRENT, current, current)
-    stuck = masters.reload(layout, masters.outdated(masters.running(sites), current), current)
+    hold = image.hold(task.layout, task.profile.id)
+    if hold and not hold.manual and not task.mode.dry_run:
+        image.clear_hold(task.layout, task.profile.id)
+    if task.mode.dry_run or not task.pending.exists():
+        return task.kept(Decision.CURRENT)
+    behind = masters.outdated(masters.running(task.sites), current)
+    stuck = masters.reload(task.layout, behind, current)
     if not stuck:
-        finish(layout, profile, {current})
-    return Outcome(profile.id, Decision.CURRENT, current, current, blame(stuck))
+        finish(task, {current})
+    return task.kept(Decision.CURRENT, *blame(stuck))
 
 
-def pending(layout: Layout, profile: Profile) -> Path:
-    """The mark that a switch began and its reloads did not all end."""
-    return layout.image(profile.id) / "reload-pending"
-
-
-def finish(layout: Layout, profile: Profile, keep: set[str]) -> None:
+def finish(task: Task, keep: set[str]) -> None:
     """The switch is complete: unmark it and drop generations that nobody needs."""
-    pending(layout, profile).unlink(missing_ok=True)
-    image.prune(layout, profile.id, keep)
+    task.pending.unlink(missing_ok=True)
+    image.prune(task.layout, task.profile.id, keep)
 
 
-def take_up(
-    layout: Layout, profile: Profile, want: Wanted, owners: Owners, sites: tuple[Site, ...], mode: Mode
-) -> Outcome:
-    """Build, prove, switch, reload; back to the old generation when that fails. Raises as refresh_profile does."""
+def take_up(task: Task, want: Wanted, owners: Owners) -> Outcome:
+    """Build, prove, switch, reload; back to the old generation when that fails. Raises as run does."""
+    layout, profile = task.layout, task.profile
     before = image.current(layout, profile.id)
     manifest = image.build(layout, profile, want, owners)
     image.follow_live(layout, profile.id, want.live)
     hold = image.hold(layout, profile.id)
     if manifest.digest == before:
-        return settle(layout, profile, sites, before, mode)
+        return settle(task, before)
     if hold and hold.digest == manifest.digest:
-        return Outcome(profile.id, Decision.HELD, before, before, (hold.reason,))
-    faults = candidate_faults(prove.prove(layout, profile, manifest.digest, sites[0].sandbox))
-    if faults:
-        return refuse(layout, profile, manifest, before, mode, faults)
-    return switch(layout, profile, manifest, sites, before, mode, want.warnings)
+        return task.kept(Decision.HELD, hold.reason)
+    faults = candidate_faults(task, manifest)
+    return refuse(task, manifest, faults) if faults else switch(task, manifest, want.warnings)
 
 
-def candidate_faults(proof: tuple[Result, ...] | NotProvable) -> tuple[str, ...]:
+def candidate_faults(task: Task, manifest: Manifest) -> tuple[str, ...]:
     """What the probes found in a candidate. Without systemd nothing can be proven, which is no fault."""
-    if isinstance(proof, NotProvable):
+    from fpmjail import prove
+
+    proof = prove.prove(task.layout, task.profile, manifest.digest, task.sites[0].sandbox)
+    if isinstance(proof, prove.NotProvable):
         return ()
     return tuple(f"{result.capability}: {words}" for result in proof for words in result.findings)
 
 
-def refuse(
-    layout: Layout, profile: Profile, manifest: Manifest, before: str | None, mode: Mode, faults: tuple[str, ...]
-) -> Outcome:
+def refuse(task: Task, manifest: Manifest, faults: tuple[str, ...]) -> Outcome:
     """The candidate failed: remember it when this run has the last word, and keep it to be looked at."""
-    if mode.final:
-        image.set_hold(layout, profile.id, manifest.digest, "; ".join(faults))
-    image.prune(layout, profile.id, {manifest.digest, *filter(None, (before,))})
-    return Outcome(profile.id, Decision.REFUSED, before, before, faults)
+    outcome = task.kept(Decision.REFUSED, *faults)
+    if task.mode.final:
+        image.set_hold(task.layout, task.profile.id, manifest.digest, "; ".join(faults))
+    image.prune(task.layout, task.profile.id, {manifest.digest})
+    return outcome
 
 
-def switch(
-    layout: Layout,
-    profile: Profile,
-    manifest: Manifest,
-    sites: tuple[Site, ...],
-    before: str | None,
-    mode: Mode,
-    warnings: tuple[str, ...],
-) -> Outcome:
-    """One rename for all jails of the profile, then the running masters, a few at a time."""
-    running = masters.running(sites)
-    unwell = {master.site.name for master in masters.unwell(layout, running)}
-    files.touch(pending(layout, profile))
-    image.switch(layout, profile.id, manifest.digest)
-    renew_jails(layout, profile, manifest, sites, before)
-    stuck = tuple(m for m in masters.reload(layout, running, manifest.digest) if m.site.name not in unwell)
+def switch(task: Task, manifest: Manifest, warnings: tuple[str, ...]) -> Outcome:
+    """One rename for all jails of the profile, then the running masters, a few at a time.
+
+    A site that did not work before cannot speak against the new generation.
+    """
+    running = masters.running(task.sites)
+    unwell = masters.unwell(task.layout, running)
+    files.touch(task.pending)
+    before = image.switch(task.layout, task.profile.id, manifest.digest)
+    old = task.manifest(before)
+    renew_jails(task, old, manifest)
+    said = masters.reload(task.layout, running, manifest.digest)
+    stuck = {name: words for name, words in said.items() if name not in unwell}
     if stuck and before:
-        return go_back(layout, profile, manifest, running, before, mode, stuck)
-    image.clear_hold(layout, profile.id)
-    finish(layout, profile, {manifest.digest, *filter(None, (before,))})
-    words = (*describe(layout, profile, manifest, before), *warnings)
-    return Outcome(profile.id, Decision.SWITCH, before, manifest.digest, words)
+        return go_back(task, before, manifest, stuck)
+    image.clear_hold(task.layout, task.profile.id)
+    finish(task, {manifest.digest, *filter(None, (before,))})
+    words = (*describe(old, manifest), *warnings)
+    return Outcome(task.profile.id, Decision.SWITCH, before, manifest.digest, words)
 
 
-def go_back(
-    layout: Layout,
-    profile: Profile,
-    manifest: Manifest,
-    running: Sequence[Master],
-    before: str,
-    mode: Mode,
-    stuck: tuple[Master, ...],
-) -> Outcome:
+def go_back(task: Task, before: str, manifest: Manifest, stuck: Mapping[str, str]) -> Outcome:
     """Sites that worked before do not work with the new generation: the old one comes back for all of them."""
-    image.switch(layout, profile.id, before)
-    masters.reload(layout, running, before)
-    return refuse(layout, profile, manifest, before, mode, blame(stuck))
+    image.switch(task.layout, task.profile.id, before)
+    masters.reload(task.layout, masters.running(task.sites), before)
+    task.pending.unlink(missing_ok=True)
+    return refuse(task, manifest, blame(stuck))
 
 
-def blame(stuck: Sequence[Master]) -> tuple[str, ...]:
-    """Which sites did not come back."""
-    return tuple(f"site {master.site.name} did not come back after its reload" for master in stuck)
-
-
-def renew_jails(
-    layout: Layout, profile: Profile, manifest: Manifest, sites: tuple[Site, ...], before: str | None
-) -> None:
+def renew_jails(task: Task, old: Manifest | None, new: Manifest) -> None:
     """Links of /etc are the one thing that a new generation can ask of a jail; most generations ask nothing."""
-    old = image.read_manifest(layout, profile.id, before)
-    if old and jail.etc_names(old) == jail.etc_names(manifest):
+    if old and jail.etc_names(old) == jail.etc_names(new):
         return
-    for site in sites:
-        if layout.jail(site.name).is_dir():
-            jail.make(layout, site, manifest)
+    for site in task.sites:
+        if task.layout.jail(site.name).is_dir():
+            jail.make(task.layout, site, new)
 
 
-def describe(layout: Layout, profile: Profile, manifest: Manifest, before: str | None) -> tuple[str, ...]:
-    """What a new generation brings, by package."""
-    old = image.read_manifest(layout, profile.id, before)
-    return (
-        package_changes(old, manifest) if old else (f"{len(manifest.entries)} entries, {manifest.size / 1e6:.0f} MB",)
-    )
+# --- telling ---
+
+
+def blame(stuck: Mapping[str, str]) -> tuple[str, ...]:
+    """Which sites did not come back, and why."""
+    return tuple(f"site {name} did not come back: {words}" for name, words in sorted(stuck.items()))
+
+
+def describe(old: Manifest | None, new: Manifest) -> tuple[str, ...]:
+    """What a new generation brings."""
+    return package_changes(old, new) if old else (f"{len(new.entries)} entries, {new.size / 1e6:.0f} MB",)
 
 
 def package_changes(old: Manifest, new: Manifest) -> tuple[str, ...]:
-    """What a switch changes, in the words of apt: packages with both versions, then files that no package owns."""
+    """What a switch changes, in the words of apt: packages with both versions, else the first files that differ."""
     before, after = versions(old), versions(new)
     changed = tuple(
         f"{name} {before.get(name, 'not there')} -> {after.get(name, 'not there')}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from fpmjail import files, image, masters, refresh, run, site
 from fpmjail.layout import Layout
-from fpmjail.refresh import Mode
+from fpmjail.refresh import Mode, Task
 from fpmjail.site import Site
 
 
@@ -41,23 +41,25 @@ def rollback(layout: Layout, target: str, release: bool) -> tuple[str, ...]:
 
 def go_back(layout: Layout, sites: tuple[Site, ...]) -> tuple[str, ...]:
     """The switch itself, under the lock. Raises NoWayBack."""
-    profile = sites[0].profile
-    current = image.current(layout, profile.id)
-    older = [one.digest for one in image.generations(layout, profile.id) if not one.current]
-    new = image.read_manifest(layout, profile.id, current)
-    old = image.read_manifest(layout, profile.id, older[0]) if older else None
+    task = Task(layout, sites[0].profile, sites, Mode())
+    current = image.current(layout, task.profile.id)
+    hold = image.hold(layout, task.profile.id)
+    refused = {current, hold.digest if hold else None}
+    older = [one.digest for one in image.generations(layout, task.profile.id) if one.digest not in refused]
+    new, old = task.manifest(current), task.manifest(older[0] if older else None)
     if current is None or new is None or old is None:
-        raise NoWayBack(f"image {profile.id} has no generation but the current one")
-    image.set_hold(layout, profile.id, current, f"rolled back from {current} by an administrator", manual=True)
-    files.touch(refresh.pending(layout, profile))
-    image.switch(layout, profile.id, old.digest)
-    refresh.renew_jails(layout, profile, old, sites, current)
+        raise NoWayBack(f"image {task.profile.id} has no generation but the current one")
+    reason = f"rolled back from {current} by an administrator"
+    image.set_hold(layout, task.profile.id, current, reason, manual=True)
+    files.touch(task.pending)
+    image.switch(layout, task.profile.id, old.digest)
+    refresh.renew_jails(task, new, old)
     stuck = masters.reload(layout, masters.running(sites), old.digest)
     if not stuck:
-        refresh.pending(layout, profile).unlink(missing_ok=True)
+        task.pending.unlink(missing_ok=True)
     return (
-        f"image {profile.id} went back from {current} to {old.digest} and is held there",
+        f"image {task.profile.id} went back from {current} to {old.digest} and is held there",
         *refresh.package_changes(new, old),
         *refresh.blame(stuck),
-        f"to follow the host again: fpmjail rollback --release-hold {profile.id}",
+        f"to follow the host again: fpmjail rollback --release-hold {task.profile.id}",
     )

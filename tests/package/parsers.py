@@ -25,6 +25,7 @@ LogFormat "%h" combined
 LogFormat "%h" common
 Include {directory}/[0-9]*.conf
 """
+MARK = "---- 6f1c2a ----"
 FPM_LINE = re.compile(r"\[[^]]*\] NOTICE: \t(\S+) = (.*)")
 DUMP_NUMBER = re.compile(r"\s*#\s+\d+:")
 DUMP_FILE = re.compile(r"# In file: (.*)")
@@ -67,11 +68,10 @@ class RealParsers:
         directory = self.put("fpm", pools, ".conf")
         script = (
             "mkdir -p /var/log/fpmjail/shop; chown www-data /var/log/fpmjail/shop; "
-            f"for file in {directory}/*; do echo \"file $file\"; "
+            f"for file in {directory}/*; do echo '{MARK}'; "
             f"setpriv --reuid www-data --regid www-data --clear-groups php-fpm{self.server.php} -tt -y \"$file\" 2>&1; done"
         )
-        *_, output = (self.server.shell(script).stdout,)
-        return [dict(FPM_LINE.findall(part)) for part in output.split("file /")[1:]]
+        return [dict(FPM_LINE.findall(part)) for part in self.server.shell(script).stdout.split(MARK)[1:]]
 
     def units(self, texts: Sequence[str], suffix: str, interface: str, prop: str) -> list[object]:
         """One property of each unit, as systemd's manager holds it; systemd-analyze must find no fault."""
@@ -92,8 +92,9 @@ class RealParsers:
     def dash(self, scripts: Sequence[str]) -> list[list[str]]:
         """The words that each script, which is to print them with NUL between, makes dash print."""
         directory = self.put("sh", scripts, ".sh")
-        output = self.server.shell(f"for file in {directory}/*; do dash -n \"$file\"; dash \"$file\"; printf '\\0\\0'; done")
-        return [part.split("\0")[:-1] for part in output.stdout.split("\0\0\0")[:-1]]
+        script = f"for file in {directory}/*; do printf '%s\\0' '{MARK}'; dash -n \"$file\"; dash \"$file\"; done"
+        parts = self.server.shell(script).stdout.split(f"{MARK}\0")
+        return [part.split("\0")[:-1] for part in parts[1:]]
 
 
 def bus(unit: str) -> str:

@@ -19,6 +19,7 @@ FILTERS = (
     render.apache,
     render.apache_path,
     render.apache_regex,
+    render.apache_string,
     render.apache_format,
     render.ini,
     render.ini_expression,
@@ -105,7 +106,7 @@ def test_fpm_would_replace_the_name_of_its_pool() -> None:
 def test_an_error_level_is_computed_but_nothing_else_is() -> None:
     assert render.ini_expression("E_ALL & ~E_NOTICE") == "E_ALL & ~E_NOTICE"
     assert render.ini_expression("E_ALL; evil = 1") == "'E_ALL; evil = 1'"
-    assert render.ini_expression("(E_ALL") == "'(E_ALL'"
+    assert render.ini_expression("E_ALL|~") == "'E_ALL|~'"
 
 
 def test_the_pattern_of_a_directory_means_itself() -> None:
@@ -115,6 +116,10 @@ def test_the_pattern_of_a_directory_means_itself() -> None:
 def test_a_path_in_a_regular_expression_means_itself() -> None:
     assert render.apache_regex("/var/www/a.b+c") == "/var/www/a\\\\.b\\\\+c"
     assert "${" not in render.apache_regex("/a${b}")
+
+
+def test_a_string_in_an_expression_means_itself() -> None:
+    assert render.apache_string("it's 100% $1 \\") == "'it\\'s 100\\% \\$1 \\\\'"
 
 
 def test_a_header_is_not_computed() -> None:
