@@ -6,12 +6,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tests.lifecycle import trees
 from tests.lifecycle.container import Container
 
 sys.path.insert(0, str(trees.CHECKOUT / "hooks"))
+
+# Time limits for examples would make the result depend on what else the machine does.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:

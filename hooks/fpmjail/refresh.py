@@ -1,25 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""Keeps the images true: what the host has now, against what the jails have, gives steps; then the steps are done.
+"""Keeps the images true: one look whether the host's files still are those that the jails have copies of.
 
-One refresh of one profile: the files that the profile wants on this host are compared with the generation in use;
-a new generation is built beside it, proven in a scratch jail, switched to by one rename, and taken up by the running
-masters. Killed at any moment it leaves a complete generation behind, and the next run goes on.
+Most looks find nothing to do, dozens in a night of upgrades, so this module imports little and `renewal.py`, which
+does the work, only when there is some.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fpmjail import capability, files, image, jail, masters, mounts, packages
-from fpmjail.image import Manifest
+from fpmjail import image
 from fpmjail.layout import Layout
-from fpmjail.site import Profile, Site
-from fpmjail.wanted import Wanted, wanted
 
-Owners = Mapping[str, tuple[str, str]]
+if TYPE_CHECKING:
+    from fpmjail.image import Manifest
+    from fpmjail.site import Profile, Site
 
 
 class Decision(Enum):
@@ -45,16 +44,6 @@ class Mode:
 
     dry_run: bool = False
     final: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What decides: nothing else does."""
-
-    current: str | None
-    missing: tuple[str, ...]
-    unfinished: tuple[str, ...]
-    held: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +76,11 @@ class Task:
         """The mark that a switch began and its reloads did not all end."""
         return pending(self.layout, self.profile.id)
 
+    @property
+    def unsettled(self) -> bool:
+        """True when a switch did not end, or a hold stands."""
+        return self.pending.exists() or image.hold(self.layout, self.profile.id) is not None
+
     def manifest(self, digest: str | None) -> Manifest | None:
         """What a generation of this profile holds."""
         return image.read_manifest(self.layout, self.profile.id, digest)
@@ -102,208 +96,27 @@ def pending(layout: Layout, profile_id: str) -> Path:
     return layout.image(profile_id) / "reload-pending"
 
 
-# --- deciding ---
-
-
-def decide(facts: Facts) -> Decision:
-    """The one rule book of a refresh whose files differ from the generation in use."""
-    if facts.unfinished:
-        return Decision.DEFERRED
-    if facts.missing:
-        return Decision.INCOMPLETE
-    if facts.held and facts.current:
-        return Decision.HELD
-    return Decision.SWITCH
-
-
-def explain(facts: Facts, decision: Decision) -> tuple[str, ...]:
-    """The reason of a decision in words."""
-    match decision:
-        case Decision.DEFERRED:
-            return (f"not fully installed yet: {', '.join(facts.unfinished)}",)
-        case Decision.INCOMPLETE:
-            return tuple(f"not on this host: {item}" for item in facts.missing)
-        case Decision.HELD:
-            return (f"held: {facts.held}",)
-        case _:
-            return ()
-
-
-def look(task: Task, want: Wanted, owners: Owners) -> Facts:
-    """Gather what decides."""
-    hold = image.hold(task.layout, task.profile.id)
-    return Facts(
-        current=image.current(task.layout, task.profile.id),
-        missing=tuple(map(str, want.missing)),
-        unfinished=tuple(packages.unfinished((name for name, _ in owners.values()), task.layout.root)),
-        held=hold.reason if hold and hold.manual else None,
-    )
-
-
-# --- doing ---
-
-
 def refresh(layout: Layout, sites: Iterable[Site], mode: Mode) -> tuple[Outcome, ...]:
     """Refresh the profiles of these sites; the caller holds the lock. One profile's trouble never stops another."""
     members: dict[str, list[Site]] = {}
     for site in sites:
         members.setdefault(site.profile.id, []).append(site)
     tasks = (Task(layout, group[0].profile, tuple(group), mode) for _, group in sorted(members.items()))
-    return tuple(map(run_safely, tasks))
-
-
-def run_safely(task: Task) -> Outcome:
-    """Refresh one profile and turn what the disk or a tool refuses into words."""
-    try:
-        return run(task)
-    except image.SourceChanged as error:
-        return task.kept(Decision.DEFERRED, str(error))
-    except (OSError, image.ImageError, packages.PackageError, mounts.Kept) as error:
-        return task.kept(Decision.REFUSED, str(error))
+    return tuple(map(run, tasks))
 
 
 def run(task: Task) -> Outcome:
-    """Refresh one profile. Raises OSError, image.ImageError, packages.PackageError, mounts.Kept."""
-    layout, profile = task.layout, task.profile
-    if not task.mode.dry_run:
-        image.follow_live(layout, profile.id)
-    current, known = image.current(layout, profile.id), image.known_digest(layout, profile.id)
-    hold = image.hold(layout, profile.id)
-    if current and known == current:
-        return settle(task, current)
-    if current and known and hold and hold.digest == known:
-        return task.kept(Decision.HELD, hold.reason)
-    definitions = capability.load(layout)
-    want = wanted(profile, definitions, layout)
-    owners = packages.owners(want.sources, layout.root)
-    facts = look(task, want, owners)
-    decision = decide(facts)
-    if decision is Decision.SWITCH and not task.mode.dry_run:
-        return take_up(task, want, owners)
-    return Outcome(profile.id, decision, current, current, (*map(str, definitions.problems), *explain(facts, decision)))
+    """Refresh one profile. Never raises: what the disk or a tool refuses becomes words."""
+    try:
+        if not task.mode.dry_run:
+            image.follow_live(task.layout, task.profile.id)
+        if image.unchanged(task.layout, task.profile.id) and not task.unsettled:
+            return task.kept(Decision.CURRENT)
+    except OSError as error:
+        return task.kept(Decision.REFUSED, str(error))
+    from fpmjail import renewal
 
-
-def settle(task: Task, current: str) -> Outcome:
-    """Nothing to build: end the hold of a candidate that the host no longer leads to, and finish what a killed run
-    left undone, masters that still map an older generation."""
-    hold = image.hold(task.layout, task.profile.id)
-    if hold and not hold.manual and not task.mode.dry_run:
-        image.clear_hold(task.layout, task.profile.id)
-    if task.mode.dry_run or not task.pending.exists():
-        return task.kept(Decision.CURRENT)
-    behind = masters.outdated(masters.running(task.sites), current)
-    stuck = masters.reload(task.layout, behind, current)
-    if not stuck:
-        finish(task, {current})
-    return task.kept(Decision.CURRENT, *blame(stuck))
-
-
-def finish(task: Task, keep: set[str]) -> None:
-    """The switch is complete: unmark it and drop generations that nobody needs."""
-    task.pending.unlink(missing_ok=True)
-    image.prune(task.layout, task.profile.id, keep)
-
-
-def take_up(task: Task, want: Wanted, owners: Owners) -> Outcome:
-    """Build, prove, switch, reload; back to the old generation when that fails. Raises as run does."""
-    layout, profile = task.layout, task.profile
-    before = image.current(layout, profile.id)
-    manifest = image.build(layout, profile, want, owners)
-    image.follow_live(layout, profile.id, want.live)
-    hold = image.hold(layout, profile.id)
-    if manifest.digest == before:
-        return settle(task, before)
-    if hold and hold.digest == manifest.digest:
-        return task.kept(Decision.HELD, hold.reason)
-    faults = candidate_faults(task, manifest)
-    return refuse(task, manifest, faults) if faults else switch(task, manifest, want.warnings)
-
-
-def candidate_faults(task: Task, manifest: Manifest) -> tuple[str, ...]:
-    """What the probes found in a candidate. Without systemd nothing can be proven, which is no fault."""
-    from fpmjail import prove
-
-    proof = prove.prove(task.layout, task.profile, manifest.digest, task.sites[0].sandbox)
-    if isinstance(proof, prove.NotProvable):
-        return ()
-    return tuple(f"{result.capability}: {words}" for result in proof for words in result.findings)
-
-
-def refuse(task: Task, manifest: Manifest, faults: tuple[str, ...]) -> Outcome:
-    """The candidate failed: remember it when this run has the last word, and keep it to be looked at."""
-    outcome = task.kept(Decision.REFUSED, *faults)
-    if task.mode.final:
-        image.set_hold(task.layout, task.profile.id, manifest.digest, "; ".join(faults))
-    image.prune(task.layout, task.profile.id, {manifest.digest})
-    return outcome
-
-
-def switch(task: Task, manifest: Manifest, warnings: tuple[str, ...]) -> Outcome:
-    """One rename for all jails of the profile, then the running masters, a few at a time.
-
-    A site that did not work before cannot speak against the new generation.
-    """
-    running = masters.running(task.sites)
-    unwell = masters.unwell(task.layout, running)
-    files.touch(task.pending)
-    before = image.switch(task.layout, task.profile.id, manifest.digest)
-    old = task.manifest(before)
-    renew_jails(task, old, manifest)
-    said = masters.reload(task.layout, running, manifest.digest)
-    stuck = {name: words for name, words in said.items() if name not in unwell}
-    if stuck and before:
-        return go_back(task, before, manifest, stuck)
-    image.clear_hold(task.layout, task.profile.id)
-    finish(task, {manifest.digest, *filter(None, (before,))})
-    words = (*describe(old, manifest), *warnings)
-    return Outcome(task.profile.id, Decision.SWITCH, before, manifest.digest, words)
-
-
-def go_back(task: Task, before: str, manifest: Manifest, stuck: Mapping[str, str]) -> Outcome:
-    """Sites that worked before do not work with the new generation: the old one comes back for all of them."""
-    image.switch(task.layout, task.profile.id, before)
-    masters.reload(task.layout, masters.running(task.sites), before)
-    task.pending.unlink(missing_ok=True)
-    return refuse(task, manifest, blame(stuck))
-
-
-def renew_jails(task: Task, old: Manifest | None, new: Manifest) -> None:
-    """Links of /etc are the one thing that a new generation can ask of a jail; most generations ask nothing."""
-    if old and jail.etc_names(old) == jail.etc_names(new):
-        return
-    for site in task.sites:
-        if task.layout.jail(site.name).is_dir():
-            jail.make(task.layout, site, new)
-
-
-# --- telling ---
-
-
-def blame(stuck: Mapping[str, str]) -> tuple[str, ...]:
-    """Which sites did not come back, and why."""
-    return tuple(f"site {name} did not come back: {words}" for name, words in sorted(stuck.items()))
-
-
-def describe(old: Manifest | None, new: Manifest) -> tuple[str, ...]:
-    """What a new generation brings."""
-    return package_changes(old, new) if old else (f"{len(new.entries)} entries, {new.size / 1e6:.0f} MB",)
-
-
-def package_changes(old: Manifest, new: Manifest) -> tuple[str, ...]:
-    """What a switch changes, in the words of apt: packages with both versions, else the first files that differ."""
-    before, after = versions(old), versions(new)
-    changed = tuple(
-        f"{name} {before.get(name, 'not there')} -> {after.get(name, 'not there')}"
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
-    )
-    different = image.diff(old, new)
-    return changed or tuple((*different.changed, *different.added, *different.removed)[:5])
-
-
-def versions(manifest: Manifest) -> dict[str, str]:
-    """The version of each package that the copies came from."""
-    return {entry.package: entry.version or "" for entry in manifest.entries if entry.package}
+    return renewal.run(task)
 
 
 def line(outcome: Outcome) -> str:

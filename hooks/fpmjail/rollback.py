@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from fpmjail import files, image, masters, refresh, run, site
+from fpmjail import files, image, masters, renewal, run, site
 from fpmjail.layout import Layout
 from fpmjail.refresh import Mode, Task
 from fpmjail.site import Site
@@ -53,13 +53,13 @@ def go_back(layout: Layout, sites: tuple[Site, ...]) -> tuple[str, ...]:
     image.set_hold(layout, task.profile.id, current, reason, manual=True)
     files.touch(task.pending)
     image.switch(layout, task.profile.id, old.digest)
-    refresh.renew_jails(task, new, old)
+    renewal.renew_jails(task, new, old)
     stuck = masters.reload(layout, masters.running(sites), old.digest)
     if not stuck:
         task.pending.unlink(missing_ok=True)
     return (
         f"image {task.profile.id} went back from {current} to {old.digest} and is held there",
-        *refresh.package_changes(new, old),
-        *refresh.blame(stuck),
+        *renewal.package_changes(new, old),
+        *renewal.blame(stuck),
         f"to follow the host again: fpmjail rollback --release-hold {task.profile.id}",
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
-from fpmjail import apache, files, refresh, state, systemd
+from fpmjail import files, refresh, state, systemd
 from fpmjail import site as sites
 from fpmjail.layout import Layout
 from fpmjail.refresh import Decision, Mode, Outcome
@@ -114,6 +114,8 @@ def trigger(layout: Layout, names: frozenset[str], say: Say) -> None:
 
 def web(layout: Layout, say: Say) -> str | None:
     """Reload the web server once for everything that was configured, then say which new sites answer."""
+    from fpmjail import apache
+
     found, _ = sites.installed(layout)
     for site in found:
         for words in apache.enable_modules(site) if apache.enabled(site) else ():
@@ -137,7 +139,7 @@ def announce(layout: Layout, found: Iterable[sites.Site], say: Say) -> None:
 
 def answers(site: sites.Site) -> tuple[str, ...]:
     """What a visitor of the start page gets, over TLS too when there is a certificate."""
-    from fpmjail import facts
+    from fpmjail import apache, facts
 
     ours = {name.partition("/")[0] for name in site.writable}
     if site.paths.document_root.is_dir() and ours >= {path.name for path in site.paths.document_root.iterdir()}:

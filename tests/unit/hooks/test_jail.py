@@ -32,7 +32,7 @@ def skeleton(site: Site) -> dict[str, jail.Piece]:
 def test_every_parent_is_made_before_its_children(site: Site) -> None:
     seen: set[str] = {"."}
     for path in skeleton(site):
-        assert os.path.dirname(path) in seen | {""}, path
+        assert str(Path(path).parent) in seen, path
         seen.add(path)
 
 
@@ -49,7 +49,7 @@ def test_the_image_brings_usr_and_most_of_etc_by_links_that_stay_inside(site: Si
     assert pieces["etc/hosts"] == Link("etc/hosts", "../.image/live/hosts")
     for piece in pieces.values():
         if isinstance(piece, Link):
-            assert not os.path.normpath(os.path.join(os.path.dirname(piece.path), piece.target)).startswith("..")
+            assert not os.path.normpath(Path(piece.path).parent / piece.target).startswith("..")
 
 
 def test_the_jail_knows_no_account_but_the_sites(site: Site) -> None:

@@ -4,7 +4,8 @@
 import pytest
 
 from fpmjail.masters import generations
-from fpmjail.refresh import GOOD, Decision, Facts, Outcome, decide, explain, line
+from fpmjail.refresh import GOOD, Decision, Outcome, line
+from fpmjail.renewal import Facts, decide, explain
 
 READY = Facts(current="0" * 16, missing=(), unfinished=(), held=None)
 
