@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fpmjail import dropin, files, systemd
-from fpmjail.dropin import Part
 from fpmjail.layout import Layout
 from fpmjail.site import Site
 from fpmjail.systemd import Answer
@@ -30,7 +29,6 @@ class VirtualHostFault(Exception):
 class Applied:
     """What became of the virtual host: `words` are for the admin, `refused` is what a drop-in did wrong."""
 
-    changed: bool
     words: tuple[str, ...] = ()
     refused: str | None = None
 
@@ -128,34 +126,36 @@ def candidate(site: Site, included: Path | str, live: Path) -> str:
     return site.paths.vhost.read_text().replace(str(live), str(included))
 
 
-def apply(layout: Layout, site: Site) -> Applied:
-    """Prove the virtual host and the admin's drop-ins, take them over, and enable the site unless he disabled it.
+def apply(layout: Layout, site: Site, on: bool) -> Applied:
+    """Prove the virtual host and the admin's drop-ins, take them over, and, if it is `on`, enable the site unless an
+    administrator disabled it.
 
     Never reloads. A bad drop-in leaves the proven ones in place. Raises VirtualHostFault for the package's own text.
     """
     if not installed():
-        return Applied(False, ("Apache is not installed, so nothing serves this site: apt install apache2",))
+        return Applied(("Apache is not installed, so nothing serves this site: apt install apache2",))
     words = enable_modules(site)
     foreign = test(CONFIGURATION / "apache2.conf")
     if not foreign.good:
-        return Applied(False, (*words, f"Apache's configuration was broken before: {complaint(foreign.words)}"))
-    changed, refused = take_dropins(layout, site)
-    enabled = enable(site)
-    return Applied(changed or enabled is None, (*words, *filter(None, (refused, enabled))), refused)
+        return Applied((*words, f"Apache's configuration was broken before: {complaint(foreign.words)}"))
+    refused = take_dropins(layout, site)
+    in_the_way = enable(site) if on else None
+    return Applied((*words, *filter(None, (refused, in_the_way))), refused)
 
 
-def take_dropins(layout: Layout, site: Site) -> tuple[bool, str | None]:
-    """Replace the proven drop-ins by the admin's when Apache accepts them; (changed, why not)."""
+def take_dropins(layout: Layout, site: Site) -> str | None:
+    """Replace the proven drop-ins by the admin's when Apache accepts them; returns why not."""
     live = proven_dropins(layout, site)
     directory = dropin_directory(layout, site)
     parts = dropin.read(directory)
     answer = test_with(candidate(site, directory / "*.conf", live))
-    if not answer.good and not parts:
-        raise VirtualHostFault(complaint(answer.words))
-    if not answer.good:
+    if answer.good:
+        files.replace_file(live, dropin.join(parts, "#").encode())
+        return None
+    if parts:
         prove_alone(site, live)
-        return False, complaint(answer.words)
-    return write_dropins(live, parts), None
+        return complaint(answer.words)
+    raise VirtualHostFault(complaint(answer.words))
 
 
 def prove_alone(site: Site, live: Path) -> None:
@@ -163,15 +163,6 @@ def prove_alone(site: Site, live: Path) -> None:
     answer = test_with(candidate(site, "/nonexistent/*.conf", live))
     if not answer.good:
         raise VirtualHostFault(complaint(answer.words))
-
-
-def write_dropins(live: Path, parts: tuple[Part, ...]) -> bool:
-    """Write the proven copy; True when it differs from the last one."""
-    text = dropin.join(parts, "#")
-    if live.is_file() and live.read_text() == text:
-        return False
-    files.replace_file(live, text.encode(), 0o644)
-    return True
 
 
 def enabled(site: Site) -> bool:

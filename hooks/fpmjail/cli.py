@@ -25,13 +25,15 @@ examples:
 exit status: 0 all is good, 1 something is wrong, 2 the command line is wrong
 """
 
+UNDER_DPKG = "DPKG_MAINTSCRIPT_NAME"
+
 Command = Callable[[argparse.Namespace, Layout], int]
 
 
 def say(text: str) -> None:
     """A line for the admin; under apt the journal gets it too, because apt's output scrolls away."""
     print(f"fpmjail: {text}", flush=True)
-    if "DPKG_MAINTSCRIPT_NAME" in os.environ:
+    if UNDER_DPKG in os.environ:
         import syslog
 
         syslog.openlog("fpmjail")
@@ -56,8 +58,14 @@ def teller(arguments: argparse.Namespace) -> Callable[[str], None]:
 def configure(arguments: argparse.Namespace, layout: Layout) -> int:
     """Make a site true on this host."""
     from fpmjail import configure as sites
+    from fpmjail import run
 
-    return site_action(arguments, lambda tell: sites.configure(layout, arguments.site, tell))
+    def action(tell: Callable[[str], None]) -> None:
+        sites.configure(layout, arguments.site, tell)
+        if UNDER_DPKG not in os.environ:  # there one trigger reloads for all sites of the run
+            run.web(layout, teller(arguments))
+
+    return site_action(arguments, action)
 
 
 def remove(arguments: argparse.Namespace, layout: Layout) -> int:

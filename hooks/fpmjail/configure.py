@@ -12,10 +12,11 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpmjail import apache, dropin, files, fpm, image, jail, masters, mounts, places, probe, state, systemd
+from fpmjail import apache, dropin, facts, files, fpm, image, jail, masters, mounts, places, probe, state, systemd
 from fpmjail import refresh as refreshing
 from fpmjail import site as sites
 from fpmjail.image import Manifest
@@ -86,15 +87,17 @@ def bring_up(layout: Layout, site: Site, before: State, say: Say) -> State:
     jail.make(layout, site, manifest)
     prepare_units(site, before, around)
     applied = fpm.apply(layout, site, provable=around.live)
-    vhost = apache.apply(layout, site)
-    for words in (*filter(None, (applied.refused,)), *vhost.words):
-        say(words)
+    if applied.refused:
+        say(applied.refused)
     if before.disabled:
         say(f"stays switched off; to switch it on: fpmjail enable {site.name}")
     elif around.live:
         start(layout, site, before, applied)
     else:
         say("not started: " + ("policy-rc.d forbids it" if around.systemd else "systemd is not running here"))
+    vhost = apache.apply(layout, site, on=not before.disabled)
+    for words in vhost.words:
+        say(words)
     return remember(layout, site, before, applied, vhost)
 
 
@@ -247,12 +250,9 @@ def end_processes(site: Site) -> None:
     owner = places.account(site.user.name)
     if owner is None or owner.uid == 0:
         return
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if entry.stat().st_uid == owner.uid:
-                os.kill(int(entry.name), signal.SIGKILL)
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+    for process in facts.processes(owner.uid):
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
 
 
 def unmount(tree: Path) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -34,6 +35,7 @@ ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
 }
 SUPERVISOR = Path(__file__).with_name("supervise.sh")
+BOOT = re.compile(r"^nspawn (\d+)\r?$", re.MULTILINE)
 BOOT_SECONDS = 60.0
 TEAR_DOWN_SECONDS = 30.0
 
@@ -95,7 +97,7 @@ class Container:
         self._binds, self._writable = dict(binds or {}), dict(writable or {})
         self._console = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by stop()
         self._supervisor: subprocess.Popen[bytes] | None = None
-        self.init = 0
+        self.init = self._boots = 0
         self.boot_seconds = 0.0
 
     @property
@@ -132,6 +134,14 @@ class Container:
             supervisor.wait(TEAR_DOWN_SECONDS)
         self._console.close()
 
+    def reboot(self) -> None:
+        """`systemctl reboot`, and wait until it is up again; what is on the disk stays."""
+        deadline = time.monotonic() + BOOT_SECONDS
+        self.run("systemctl", "--no-block", "reboot", check=False)
+        self.init = 0
+        self._await_init(deadline)
+        self._await_running(deadline)
+
     def _start(self, tree: trees.Tree) -> None:
         command = ["unshare", "--mount", "--propagation", "private", "sh", str(SUPERVISOR), self.name, str(tree.root)]
         self._supervisor = subprocess.Popen(
@@ -162,12 +172,13 @@ class Container:
                 children = _read(Path(f"/proc/{nspawn}/task/{nspawn}/children")).split()
                 found = [child for child in children if _read(Path(f"/proc/{child}/comm")).strip() == expected]
                 self.init = int(found[0]) if found else 0
+                self._boots += 1 if found else 0
             time.sleep(0.02)
 
     def _nspawn(self) -> str:
-        """The process id of systemd-nspawn, which the supervisor prints first; empty until then."""
-        console = self.console()
-        return console.split()[1] if console.startswith("nspawn ") and "\n" in console else ""
+        """The process id of systemd-nspawn, which the supervisor prints at each boot; empty until then."""
+        boots = BOOT.findall(self.console())
+        return boots[-1] if len(boots) > self._boots else ""
 
     def _await_running(self, deadline: float) -> None:
         """Wait until systemd says `running` or `degraded`: every service of the boot was started or has failed."""

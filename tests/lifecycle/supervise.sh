@@ -5,7 +5,7 @@
 #
 # Runs one container above TREE until standard input ends, so it also ends when whoever started it is killed.
 # The overlay lies on a tmpfs that only this mount namespace sees: nothing is left to unmount or to remove.
-# Prints "nspawn PID" first; all else on standard output is the container's console.
+# Prints "nspawn PID" at each boot; all else on standard output is the container's console.
 set -eu
 
 name=$1
@@ -31,26 +31,38 @@ for cgroup in $cgroups; do
     mkdir "$cgroup"
 done
 
-sh -c '
-    cgroups=$1
-    shift
-    for cgroup in $cgroups; do
-        echo $$ >"$cgroup/cgroup.procs"
+run() {
+    sh -c '
+        cgroups=$1
+        shift
+        for cgroup in $cgroups; do
+            echo $$ >"$cgroup/cgroup.procs"
+        done
+        echo $$ >/run/fpmjail-tests/nspawn
+        echo "nspawn $$"
+        exec "$@"
+    ' sh "$cgroups" systemd-nspawn --quiet --register=no --keep-unit --machine="$name" --directory="$layers/root" "$@"
+}
+
+# nspawn ends with 133 when the container asks for a reboot (systemd-nspawn(1), --keep-unit).
+(
+    status=133
+    while [ "$status" = 133 ]; do
+        status=0
+        run "$@" </dev/null 2>&1 || status=$?
     done
-    exec "$@"
-' sh "$cgroups" systemd-nspawn --quiet --register=no --keep-unit --machine="$name" --directory="$layers/root" "$@" \
-    </dev/null 2>&1 &
-nspawn=$!
-echo "nspawn $nspawn"
+) &
+loop=$!
 
 cat >/dev/null
 
 # The container's first process takes its whole pid namespace with it.
+nspawn=$(cat "$layers/nspawn" 2>/dev/null || true)
 read -r children <"/proc/$nspawn/task/$nspawn/children" || true
 for process in ${children:-} $nspawn; do
     kill -KILL "$process" 2>/dev/null || true
 done
-wait "$nspawn" 2>/dev/null || true
+wait "$loop" 2>/dev/null || true
 for cgroup in $cgroups; do
     for attempt in 1 2 3 4 5 6 7 8 9 10; do
         find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null && break

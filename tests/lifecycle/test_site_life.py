@@ -136,7 +136,7 @@ def test_fpmjail_disable_outlives_an_upgrade(server: Server) -> None:
     server.run("fpmjail", "disable", "example")
     server.apt("install", "--reinstall", PACKAGE)
     assert main_pid(server) == "0"
-    assert not server.exists("/run/fpmjail/example.sock")
+    assert not server.exists("/run/fpmjail/example.sock") and not server.exists(ENABLED)
     server.run("fpmjail", "enable", "example")
     assert server.get("/memory.php").body == "77M"
 
