@@ -69,7 +69,8 @@ class RealParsers:
         script = (
             "mkdir -p /var/log/fpmjail/shop; chown www-data /var/log/fpmjail/shop; "
             f"for file in {directory}/*; do echo '{MARK}'; "
-            f"setpriv --reuid www-data --regid www-data --clear-groups php-fpm{self.server.php} -tt -y \"$file\" 2>&1; done"
+            "setpriv --reuid www-data --regid www-data --clear-groups "
+            f'php-fpm{self.server.php} -tt -y "$file" 2>&1; done'
         )
         return [dict(FPM_LINE.findall(part)) for part in self.server.shell(script).stdout.split(MARK)[1:]]
 
@@ -78,13 +79,17 @@ class RealParsers:
         directory = self.put("units", texts, suffix)
         self.server.shell(
             "ln -sf php-fpm /usr/sbin/php-fpm; ln -sf /bin/true /usr/sbin/php-fpm; mkdir -p /run/systemd/system; "
-            f"for unit in {directory}/*; do cp \"$unit\" /run/systemd/system/shop\"${{unit##*/}}\"; done; "
+            f'for unit in {directory}/*; do cp "$unit" /run/systemd/system/shop"${{unit##*/}}"; done; '
             "systemctl daemon-reload"
         )
         names = [f"shop{number:03}{suffix}" for number in range(len(texts))]
-        verified = self.server.run("systemd-analyze", "verify", "--man=no", *(f"/run/systemd/system/{n}" for n in names))
+        verified = self.server.run(
+            "systemd-analyze", "verify", "--man=no", *(f"/run/systemd/system/{n}" for n in names)
+        )
         assert verified.output == "", verified.output
-        read = "".join(f"busctl --json=short get-property org.freedesktop.systemd1 {bus(n)} {interface} {prop};" for n in names)
+        read = "".join(
+            f"busctl --json=short get-property org.freedesktop.systemd1 {bus(n)} {interface} {prop};" for n in names
+        )
         values = [json.loads(line)["data"] for line in self.server.shell(read).stdout.splitlines()]
         self.server.shell(f"rm /run/systemd/system/shop*{suffix}; systemctl daemon-reload")
         return values
@@ -98,5 +103,5 @@ class RealParsers:
 
 
 def bus(unit: str) -> str:
-    """The object path of a unit on the bus (sd_bus_path_encode(3)) when its name is made of letters, digits and dots."""
+    """The object path of a unit whose name is made of letters, digits and dots (sd_bus_path_encode(3))."""
     return f"/org/freedesktop/systemd1/unit/{unit.replace('.', '_2e')}"

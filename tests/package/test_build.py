@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import sh
 
-from fpmjail_deb import deb
-from fpmjail_deb.contents import File, PackagePlan
+from fpmjail_deb import deb, tree
+from fpmjail_deb.contents import File, PackagePlan, Symlink
 from fpmjail_deb.errors import BuildError
 from tests.sites import EXAMPLES, planned, shop
 
@@ -73,8 +73,7 @@ def test_another_content_needs_another_version(tmp_path: Path) -> None:
 
 def test_a_package_that_is_not_the_plan_gets_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = planned(shop("php: {limits: {tasks: 64}}\n"))
-    stage = deb.stage
-    monkeypatch.setattr(deb, "stage", lambda plan, root: stage(other, root))
+    monkeypatch.setattr(deb, "stage", lambda plan, root: tree.stage(other, root))
     with pytest.raises(BuildError, match="not what was planned"):
         deb.build_package(planned(shop()), tmp_path)
     assert names(tmp_path) == []
@@ -94,7 +93,7 @@ def changed(package: PackagePlan, what: str) -> PackagePlan:
     entries = {entry.path: entry for entry in package.entries}
     link = entries["etc/apache2/sites-available/site-shop-jail.conf"]
     pool = entries["usr/share/fpmjail/sites/shop/pool.conf"]
-    assert isinstance(pool, File)
+    assert isinstance(pool, File) and isinstance(link, Symlink)
     control = tuple((name, "web, other" if name == "Depends" else value) for name, value in package.control)
     if what == "control":
         return replace(package, control=control)
@@ -107,7 +106,7 @@ def changed(package: PackagePlan, what: str) -> PackagePlan:
     elif what == "more":
         entries[f"{pool.path}2"] = replace(pool, path=f"{pool.path}2")
     elif what == "link":
-        entries[link.path] = replace(link, target="/elsewhere")  # type: ignore[call-arg]
+        entries[link.path] = replace(link, target="/elsewhere")
     elif what == "mode":
         entries[pool.path] = replace(pool, mode=0o755)
     else:
@@ -118,7 +117,7 @@ def changed(package: PackagePlan, what: str) -> PackagePlan:
 def test_a_failing_dpkg_deb_leaves_nothing_and_is_quoted(tmp_path: Path) -> None:
     package = planned(shop())
     broken = replace(package, control=(*package.control, ("Bad field", "x")))
-    with pytest.raises(BuildError, match="dpkg-deb cannot build .*Bad"):
+    with pytest.raises(BuildError, match=r"dpkg-deb cannot build .*Bad"):
         deb.build_package(broken, tmp_path)
     assert names(tmp_path) == []
 

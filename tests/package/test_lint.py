@@ -38,7 +38,9 @@ def packages(release: str, exchange: Path) -> list[str]:
 
 
 def test_lintian_finds_no_error_and_no_warning(bench: Container, packages: list[str]) -> None:
-    result = bench.run("lintian", "--allow-root", "--fail-on=error,warning", "--tag-display-limit=0", *packages, check=False)
+    result = bench.run(
+        "lintian", "--allow-root", "--fail-on=error,warning", "--tag-display-limit=0", *packages, check=False
+    )
     assert result.good and not result.stdout, result.output
 
 
@@ -49,7 +51,7 @@ def test_shellcheck_finds_nothing(bench: Container, packages: list[str]) -> None
 
 def test_dash_can_read_every_script(bench: Container, packages: list[str]) -> None:
     assert packages
-    bench.shell(f"for script in {SEEN_AS}/*.p*; do sh -n \"$script\"; done")
+    bench.shell(f'for script in {SEEN_AS}/*.p*; do sh -n "$script"; done')
 
 
 def test_dpkg_deb_of_the_release_reads_them(bench: Container, packages: list[str]) -> None:

@@ -24,7 +24,7 @@ OURS = (JAIL, STATE, LOGS, BASE, DROP_INS)
 # As hooks/fpmjail/jail.py and places.py leave it.
 INSTALLED = f"""
 useradd --system _site-shop 2>/dev/null || true
-mkdir -p "$ROOT"{JAIL}/.image "$ROOT"{JAIL}/etc "$ROOT"{JAIL}/dev "$ROOT"{JAIL}/proc "$ROOT"{JAIL}/tmp "$ROOT"{JAIL}/root \\
+mkdir -p "$ROOT"{JAIL}/.image "$ROOT"{JAIL}/etc "$ROOT"{JAIL}/dev "$ROOT"{JAIL}/proc "$ROOT"{JAIL}/tmp \\
     "$ROOT"{JAIL}/var/lib/php/sessions "$ROOT"{JAIL}{BASE} "$ROOT"{JAIL}{LOGS} "$ROOT"{STATE} "$ROOT"{LOGS} \\
     "$ROOT"{BASE}/htdocs/up/load "$ROOT"{DROP_INS}/fpm.d "$ROOT"{DROP_INS}/apache.d "$ROOT"/etc/apache2/sites-enabled \\
     "$ROOT"/var/lib/apache2/site/enabled_by_maint
@@ -63,7 +63,9 @@ class Chroot:
 
     def left(self) -> list[str]:
         """What is still there of the site."""
-        found = self.bench.shell(f"for place in {' '.join(OURS)}; do find '{self.root}'$place || true; done 2>/dev/null")
+        found = self.bench.shell(
+            f"for place in {' '.join(OURS)}; do find '{self.root}'$place || true; done 2>/dev/null"
+        )
         return sorted(line.removeprefix(self.root) for line in found.stdout.splitlines())
 
 
@@ -88,7 +90,8 @@ def test_nothing_of_ours_stays(chroot: Chroot) -> None:
 def test_essential_programs_are_enough(chroot: Chroot) -> None:
     chroot.shell(
         "mkdir -p /essential; dpkg-query -W -f '${Essential} ${Package}\\n' | sed -n 's/^yes //p' | xargs dpkg -L | "
-        "grep -E '^(/usr)?/s?bin/' | while read -r program; do ln -sf \"$program\" /essential/; done; rm -f /essential/deb-systemd-*"
+        "grep -E '^(/usr)?/s?bin/' | while read -r program; do ln -sf \"$program\" /essential/; done; "
+        "rm -f /essential/deb-systemd-*"
     )
     assert chroot.purge(PATH="/essential").output == ""
     assert chroot.left() == []
@@ -96,7 +99,8 @@ def test_essential_programs_are_enough(chroot: Chroot) -> None:
 
 def test_what_the_sites_user_left_is_deleted_without_following_it(chroot: Chroot) -> None:
     chroot.shell(
-        f"cd {JAIL}/tmp; mkdir -p /keep/me -- '-rf' ' a b' \"$(printf 'new\\nline')\" deep/er; touch /keep/me/data '*' -- --help; "
+        f"cd {JAIL}/tmp; mkdir -p /keep/me -- '-rf' ' a b' \"$(printf 'new\\nline')\" deep/er; "
+        "touch /keep/me/data '*' -- --help; "
         f"ln -s /keep link; ln -s /keep/me deep/er/link; ln -s /keep {JAIL}/var/lib/php/sessions/sess_x; "
         f"chmod 000 deep; ln -s /keep/me/data {LOGS}/link.log"
     )
@@ -119,7 +123,13 @@ def test_an_empty_directory_of_somebody_else_is_no_way_out(chroot: Chroot) -> No
 
 
 def test_foreign_files_and_drop_ins_are_kept_and_named(chroot: Chroot) -> None:
-    foreign = [f"{JAIL}/etc/mine", f"{STATE}/mine/x", f"{LOGS}/mine.txt", f"{LOGS}/dir.log/x", f"{DROP_INS}/fpm.d/mine.conf"]
+    foreign = [
+        f"{JAIL}/etc/mine",
+        f"{STATE}/mine/x",
+        f"{LOGS}/mine.txt",
+        f"{LOGS}/dir.log/x",
+        f"{DROP_INS}/fpm.d/mine.conf",
+    ]
     for path in foreign:
         chroot.bench.write(path, "mine")
     words = chroot.purge().stderr
@@ -169,7 +179,9 @@ def test_a_jail_that_is_a_link_is_not_entered(chroot: Chroot) -> None:
     assert chroot.bench.exists("/else/tmp/x")
 
 
-@pytest.mark.parametrize("argument", ["upgrade", "failed-upgrade", "abort-install", "abort-upgrade", "disappear", "remove", "new"])
+@pytest.mark.parametrize(
+    "argument", ["upgrade", "failed-upgrade", "abort-install", "abort-upgrade", "disappear", "remove", "new"]
+)
 def test_no_other_argument_deletes_anything(chroot: Chroot, argument: str) -> None:
     before = chroot.left()
     chroot.bench.run("sh", f"{SEEN_AS}/postrm", argument, "1.0")

@@ -62,7 +62,11 @@ def difference(old: Mapping[str, str], new: Mapping[str, str]) -> str:
         line
         for name in sorted(old.keys() | new.keys())
         for line in difflib.unified_diff(
-            old.get(name, "").splitlines(), new.get(name, "").splitlines(), f"golden/{name}", f"made/{name}", lineterm=""
+            old.get(name, "").splitlines(),
+            new.get(name, "").splitlines(),
+            f"golden/{name}",
+            f"made/{name}",
+            lineterm="",
         )
     )
 
