@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -193,3 +194,7 @@ def test_apt_refuses_a_repository_that_another_key_signed(fresh_bed: Bed) -> Non
     text = fresh_bed.server.read(source).replace(f"/usr/share/keyrings/{fresh_bed.sites.origin}.asc", keyring)
     fresh_bed.server.write(source, text)
     assert not fresh_bed.server.run("apt-get", "update", "--error-on=any", check=False).good
+
+
+def test_the_tests_of_a_release_are_kept_together_on_one_worker(request: pytest.FixtureRequest, release: str) -> None:
+    assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith(f"@test_bed-{release}")
