@@ -28,6 +28,7 @@ SETTINGS_OF_THE_JAIL = {
     "extension": "name the package in php.extensions",
     "extension_dir": "the jail has PHP's own",
     "log_errors": "the jail always logs errors",
+    "open_basedir": "the jail is the tighter wall, and `fpmjail check` asks PHP outside of any such list",
     "session.save_path": "sessions have a directory in the jail",
     "sys_temp_dir": "/tmp is the jail's own",
     "upload_tmp_dir": "/tmp is the jail's own",

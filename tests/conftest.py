@@ -33,8 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give all tests of a module and a release to one worker: they share a container."""
     for item in items:
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "release" in item.callspec.params:
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{item.callspec.params['release']}"))
+        release = item.callspec.params.get("release") if hasattr(item, "callspec") else None
+        if isinstance(release, str):
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{release}"))
 
 
 @pytest.fixture(scope="module", params=trees.RELEASES)

@@ -7,7 +7,7 @@ declare(strict_types=1);
 require __DIR__ . '/probe.inc.php';
 
 const BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
-const CURLE_SSL_CACERT_BADFILE = 77;
+const BAD_CA_FILE = 77;
 const CLIENT_HELLO = "\x16";
 
 /** A certificate of the bundle that is valid today. */
@@ -53,7 +53,7 @@ function curlFindsAuthorities(): true|string
         usleep(500);
     } while ($running);
     $code = curl_multi_info_read($transfers)['result'] ?? CURLE_OK;
-    if ($greeted && $code !== CURLE_SSL_CACERT_BADFILE) {
+    if ($greeted && $code !== BAD_CA_FILE) {
         return true;
     }
     return "curl error $code: " . (curl_error($handle) ?: curl_strerror($code));
