@@ -17,7 +17,8 @@ from debian.debian_support import Version
 from fpmjail_deb.errors import BuildError
 
 SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
-FORBIDDEN = ("srv", "home", "var/www", "run", "tmp", "lib", "bin", "sbin", "etc/apache2/sites-enabled")
+ENABLED = ("etc/apache2/sites-enabled", "etc/nginx/sites-enabled")
+FORBIDDEN = ("srv", "home", "var/www", "run", "tmp", "lib", "bin", "sbin", *ENABLED)
 """Places that a site's package never ships anything into (Debian policy 9.1 and 10.1; DESIGN section 3: data)."""
 
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")

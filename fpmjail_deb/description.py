@@ -9,11 +9,12 @@ from typing import Any, cast
 
 from fpmjail_deb import document, names, schema
 from fpmjail_deb.document import Mapping, Node, Refused, Scalar, join
-from fpmjail_deb.errors import DescriptionError, Problem
+from fpmjail_deb.errors import DescriptionError, Problem, quote
+from fpmjail_deb.nginx_host import body_size
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.rules import Reading, T, UnreadError, suggest
 from fpmjail_deb.schema import BY_PATH, CHILDREN, Field
-from fpmjail_deb.site import Htaccess, Jail, Limits, Location, Php, Pool, ProcessManager, Site, Tls, Web
+from fpmjail_deb.site import Htaccess, Jail, Limits, Location, Php, Pool, ProcessManager, Site, Tls, Web, WebServer
 
 
 def read_site(data: bytes, file: str) -> Site:
@@ -225,6 +226,36 @@ def _check_front_controller(values: Values, reading: Reading) -> None:
             reading.refuse(place, schema.FRONT_CONTROLLER.path, message, "move the script, or the uploads")
 
 
+def _check_htaccess(values: Values, reading: Reading) -> None:
+    rows = (schema.SERVER, schema.HTACCESS)
+    if values.have(*rows) and values[schema.SERVER] is WebServer.NGINX and values[schema.HTACCESS] is not Htaccess.SAFE:
+        place = _place(reading, schema.HTACCESS)
+        reading.refuse(place, schema.HTACCESS.path, "nginx reads no .htaccess files", "leave it out")
+
+
+def _check_nginx_headers(values: Values, reading: Reading) -> None:
+    rows = (schema.SERVER, schema.HEADERS)
+    if not values.have(*rows) or values[schema.SERVER] is not WebServer.NGINX:
+        return
+    for name, value in values[schema.HEADERS]:
+        path = join(schema.HEADERS.path, name)
+        if "$" in value:
+            reading.refuse(reading.origins[path], path, 'nginx puts a variable in place of a "$"', "write it without")
+        if name.lower() == "content-type":
+            reading.refuse(reading.origins[path], path, "nginx would send it a second time", "leave it to the site")
+
+
+def _check_body_size(values: Values, reading: Reading) -> None:
+    rows = (schema.SERVER, schema.SETTINGS)
+    if not values.have(*rows) or values[schema.SERVER] is not WebServer.NGINX:
+        return
+    given = dict(values[schema.SETTINGS]).get("post_max_size")
+    if given is not None and body_size(given) is None:
+        path = join(schema.SETTINGS.path, "post_max_size")
+        message = f"expected a size that nginx can follow, found {quote(given)}"
+        reading.refuse(reading.origins[path], path, message, "write it like 64M")
+
+
 CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_php_version,
     _check_extensions,
@@ -235,6 +266,9 @@ CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_domains,
     _check_aliases,
     _check_front_controller,
+    _check_htaccess,
+    _check_nginx_headers,
+    _check_body_size,
 )
 """The rules between keys; each keeps silent if one of its keys has a problem of its own."""
 

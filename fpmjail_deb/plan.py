@@ -10,13 +10,14 @@ from pathlib import PurePosixPath
 
 from fpmjail_deb import __version__, maintscript, metadata
 from fpmjail_deb.contents import Directory, Entry, File, PackagePlan, Symlink, with_parents
+from fpmjail_deb.nginx_host import nginx_values
 from fpmjail_deb.origins import Origins, origins
 from fpmjail_deb.pool import pool_values
 from fpmjail_deb.profile import php_version, profile
 from fpmjail_deb.release import Release
 from fpmjail_deb.render import render
 from fpmjail_deb.sandbox import sandbox
-from fpmjail_deb.site import Site
+from fpmjail_deb.site import Site, WebServer
 from fpmjail_deb.site_json import site_json
 from fpmjail_deb.site_names import SiteNames, made_directories, site_names
 from fpmjail_deb.virtual_host import virtual_host_values
@@ -27,6 +28,7 @@ GENERATOR = f"fpmjail-deb {__version__}"
 RUNTIME = "fpmjail (>= 0.1~)"
 APACHE = "apache2 (>= 2.4.69~)"
 """Before, a .htaccess could read every site's files (CVE-2026-24072, CVE-2026-44119, CVE-2026-59797)."""
+NGINX = "nginx"
 UNITS = "usr/lib/systemd/system"
 
 
@@ -60,6 +62,7 @@ def _values(site: Site, release: Release, names: SiteNames, where: Origins) -> M
         "php": php_version(site, release),
         "pool": pool_values(site, names.base),
         "web": virtual_host_values(site),
+        "nginx": nginx_values(site) if site.web.server is WebServer.NGINX else None,
         "sandbox": sandbox(site),
         "filesystem": {"bind": names.bound, "writable": names.writable},
         "writable_paths": " ".join(f"-+{path}" for path in names.writable),
@@ -82,7 +85,7 @@ def _rendered(site: Site, names: SiteNames, values: Mapping[str, object]) -> tup
     """Return the files that are made of templates."""
     templates = {
         f"{names.share}/pool.conf": "pool.conf",
-        f"{names.share}/apache.conf": "apache.conf",
+        **_virtual_host(site, names),
         f"{UNITS}/{names.service_unit}": "service",
         f"{UNITS}/{names.socket_unit}": "socket",
         f"{UNITS}/{names.mount_unit}": "mount",
@@ -100,6 +103,23 @@ def _rendered(site: Site, names: SiteNames, values: Mapping[str, object]) -> tup
     )
 
 
+def _virtual_host(site: Site, names: SiteNames) -> Mapping[str, str]:
+    """Return the templates of the web server's files. What nginx can only have at times are files of their own."""
+    if site.web.server is WebServer.APACHE:
+        return {f"{names.share}/apache.conf": "apache.conf"}
+    files = ("nginx", "nginx-ipv6", *(("nginx-tls", "nginx-tls-ipv6") if site.web.tls else ()))
+    return {f"{names.share}/{file}.conf": f"{file}.conf" for file in files}
+
+
+def _available(site: Site, names: SiteNames) -> Symlink:
+    """Return the link by which the web server's administrator finds the virtual host."""
+    place = {
+        WebServer.APACHE: f"etc/apache2/sites-available/{names.package}.conf",
+        WebServer.NGINX: f"etc/nginx/sites-available/{names.package}",
+    }
+    return Symlink(place[site.web.server], f"/{names.share}/{site.web.server.value}.conf")
+
+
 def _written(
     site: Site, release: Release, build: Build, names: SiteNames, where: Origins
 ) -> tuple[File | Symlink, ...]:
@@ -111,7 +131,7 @@ def _written(
     return (
         File(f"{names.share}/site.json", (json.dumps(description, indent="\t") + "\n").encode()),
         File(f"usr/share/doc/{names.package}/changelog.gz", log),
-        Symlink(f"etc/apache2/sites-available/{names.package}.conf", f"/{names.share}/apache.conf"),
+        _available(site, names),
     )
 
 
@@ -132,7 +152,7 @@ def _control(site: Site, release: Release, names: SiteNames) -> tuple[tuple[str,
 def _depends(site: Site, release: Release) -> tuple[str, ...]:
     php = f"php{php_version(site, release)}"
     extensions = sorted({f"{php}-{extension}" for extension in site.php.extensions})
-    return (RUNTIME, f"{php}-fpm", *extensions, APACHE)
+    return (RUNTIME, f"{php}-fpm", *extensions, APACHE if site.web.server is WebServer.APACHE else NGINX)
 
 
 def _paragraphs(site: Site, names: SiteNames) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from fpmjail_deb.resources import templates_directory
 
 _SH_WORD = re.compile(r"[A-Za-z0-9_./:@%+=,-]+")
 _APACHE_WORD = re.compile(r"[A-Za-z0-9_./:@*+=,-]+")
+_NGINX_WORD = re.compile(r"[A-Za-z0-9_./:@*+=,-]+")
 _INI_WORD = re.compile(r"[A-Za-z0-9_./:-]+")
 _INI_KEYWORDS = frozenset({"true", "on", "yes", "false", "off", "no", "none", "null"})
 _UNIT_WORD = re.compile(r"[A-Za-z0-9_./:@+=,-]+")
@@ -63,6 +64,24 @@ def apache_format(text: str) -> str:
     if text.lower().startswith("expr="):
         raise BuildError(f"Apache would compute the header value {quote(text)}", 'do not begin it with "expr="')
     return _quoted(apache(text.replace("\\", "\\\\").replace("%", "%%")))
+
+
+def nginx(text: str) -> str:
+    """Return one argument of an nginx directive (ngx_conf_read_token: a backslash hides itself and the quote).
+
+    `$` begins a variable in most arguments, and nothing hides it there.
+    """
+    if "$" in text:
+        raise BuildError(f'nginx would put a variable in place of the "$" in {quote(text)}', "write it without")
+    _refuse_control(text)
+    return text if _NGINX_WORD.fullmatch(text) else f'"{_nginx_escaped(text)}"'
+
+
+def nginx_path(text: str) -> str:
+    """Return a path's part of a quoted regular expression, however many slashes a visitor writes."""
+    _refuse_control(text)
+    parts = (re.sub(r"([.^$*+?()\[\]{}|\\#])", r"\\\1", part) for part in text.split("/"))
+    return _nginx_escaped("/+".join(parts))
 
 
 def ini(text: str) -> str:
@@ -114,7 +133,8 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     filters: tuple[Callable[[str], str], ...] = (
-        sh, apache, apache_path, apache_regex, apache_string, apache_format, ini, ini_expression, unit, unit_word,
+        sh, apache, apache_path, apache_regex, apache_string, apache_format, nginx, nginx_path,
+        ini, ini_expression, unit, unit_word,
     )  # fmt: skip
     environment.filters.update({function.__name__: function for function in filters})
     return environment
@@ -127,6 +147,10 @@ def _refuse_control(text: str) -> None:
 
 def _quoted(argument: str) -> str:
     return argument if argument.startswith('"') else f'"{argument}"'
+
+
+def _nginx_escaped(text: str) -> str:
+    return re.sub(r'(["\\])', r"\\\1", text)
 
 
 def _ini_piece(piece: str) -> str:

@@ -252,8 +252,8 @@ TASKS: Field[int] = Field(
 SERVER: Field[WebServer] = Field(
     "web.server",
     rules.choice(WebServer),
-    "The web server.",
-    example="apache",
+    "The web server. nginx reads no .htaccess files and takes no larger request than PHP's post_max_size.",
+    example="nginx",
     default="apache",
 )
 DOCUMENT_ROOT: Field[str] = Field(
@@ -273,7 +273,7 @@ FRONT_CONTROLLER: Field[str | None] = Field(
 HTACCESS: Field[Htaccess] = Field(
     "web.htaccess",
     rules.choice(Htaccess),
-    "What .htaccess files may say: nothing, what is `safe`, or `all`, which opens ways around the jail.",
+    "What .htaccess files may tell Apache: nothing, what is `safe`, or `all`, which opens ways around the jail.",
     example="none",
     default="safe",
 )

@@ -28,6 +28,7 @@ class WebServer(Enum):
     """The web server whose virtual host the package carries."""
 
     APACHE = "apache"
+    NGINX = "nginx"
 
 
 class Htaccess(Enum):

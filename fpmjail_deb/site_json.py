@@ -9,7 +9,7 @@ from fpmjail_deb.origins import Origins
 from fpmjail_deb.profile import php_version, profile
 from fpmjail_deb.release import Release
 from fpmjail_deb.sandbox import sandbox
-from fpmjail_deb.site import Site
+from fpmjail_deb.site import Htaccess, Site, WebServer
 from fpmjail_deb.site_names import SiteNames
 from fpmjail_deb.virtual_host import apache_modules, host_names
 
@@ -29,7 +29,7 @@ def site_json(site: Site, release: Release, names: SiteNames, origins: Origins, 
         "isolation": site.isolation.value,
         "user": {"name": site.user, "group": site.user, "home": names.base, "uid": site.uid},
         "profile": profile(site, release),
-        "paths": _paths(names),
+        "paths": _paths(site, names),
         "units": _units(site, names),
         "sandbox": [list(directive) for directive in sandbox(site)],
         "filesystem": {"bind": list(names.bound), "writable": list(names.writable)},
@@ -40,7 +40,7 @@ def site_json(site: Site, release: Release, names: SiteNames, origins: Origins, 
     }
 
 
-def _paths(names: SiteNames) -> Mapping[str, str]:
+def _paths(site: Site, names: SiteNames) -> Mapping[str, str]:
     return {
         "base": names.base,
         "document_root": names.document_root,
@@ -48,7 +48,7 @@ def _paths(names: SiteNames) -> Mapping[str, str]:
         "logs": names.logs,
         "socket": names.socket,
         "pool": f"/{names.share}/pool.conf",
-        "vhost": f"/{names.share}/apache.conf",
+        "vhost": f"/{names.share}/{site.web.server.value}.conf",
     }
 
 
@@ -71,11 +71,13 @@ def _php(site: Site, release: Release) -> Mapping[str, object]:
 
 def _web(site: Site, names: SiteNames) -> Mapping[str, object]:
     tls = site.web.tls
+    # Only Apache reads .htaccess files.
+    htaccess = site.web.htaccess if site.web.server is WebServer.APACHE else Htaccess.NONE
     return {
         "server": site.web.server.value,
         "site": names.package,
         "domains": list(host_names(site)),
         "modules": list(apache_modules(site)),
-        "htaccess": site.web.htaccess.value,
+        "htaccess": htaccess.value,
         "tls": {"certificate": tls.certificate, "key": tls.key, "redirect": tls.redirect} if tls else None,
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What Apache's virtual host says beyond the site description."""
+"""What the virtual host says beyond the site description."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass
 
 from fpmjail_deb.errors import BuildError, quote
-from fpmjail_deb.site import Htaccess, Site
+from fpmjail_deb.site import Htaccess, Site, WebServer
 
 INDEX = ("index.php", "index.html")
 PROXY_MARGIN = 15
-"""Seconds that Apache waits longer than FPM lets a request run, so that FPM's answer wins."""
+"""Seconds that the web server waits longer than FPM lets a request run, so that FPM's answer wins."""
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 
@@ -33,7 +33,7 @@ def host_names(site: Site) -> tuple[str, ...]:
 
 
 def virtual_host_values(site: Site) -> VirtualHostValues:
-    """Return the values. Raises BuildError for a header that Apache cannot send."""
+    """Return the values. Raises BuildError for a header that cannot be sent."""
     for name, _ in site.web.headers:
         if not _HEADER_NAME.fullmatch(name):
             raise BuildError(f"web.headers: {quote(name)} is not the name of a header", "use letters, digits and -")
@@ -51,6 +51,8 @@ def virtual_host_values(site: Site) -> VirtualHostValues:
 
 def apache_modules(site: Site) -> tuple[str, ...]:
     """Return the modules, beyond those that Apache cannot be without, that this site's virtual host speaks to."""
+    if site.web.server is not WebServer.APACHE:
+        return ()
     modules = {"dir", "headers", "proxy_fcgi"}
     if site.web.htaccess is Htaccess.SAFE:
         modules |= {"alias"}

@@ -19,6 +19,7 @@ LOGS = "/var/log/fpmjail/shop"
 BASE = "/var/www/shop"
 DROP_INS = "/etc/fpmjail/sites/shop"
 DPKG = {"DPKG_MAINTSCRIPT_PACKAGE": "site-shop-jail", "DPKG_ROOT": ""}
+ENABLED = ("/etc/apache2/sites-enabled/site-shop-jail.conf", "/etc/nginx/sites-enabled/site-shop-jail")
 OURS = (JAIL, STATE, LOGS, BASE, DROP_INS)
 
 # As hooks/fpmjail/jail.py and places.py leave it.
@@ -27,6 +28,7 @@ useradd --system _site-shop 2>/dev/null || true
 mkdir -p "$ROOT"{JAIL}/.image "$ROOT"{JAIL}/etc "$ROOT"{JAIL}/dev "$ROOT"{JAIL}/proc "$ROOT"{JAIL}/tmp \\
     "$ROOT"{JAIL}/var/lib/php/sessions "$ROOT"{JAIL}{BASE} "$ROOT"{JAIL}{LOGS} "$ROOT"{STATE} "$ROOT"{LOGS} \\
     "$ROOT"{BASE}/htdocs/up/load "$ROOT"{DROP_INS}/fpm.d "$ROOT"{DROP_INS}/apache.d "$ROOT"/etc/apache2/sites-enabled \\
+    "$ROOT"{DROP_INS}/nginx.d "$ROOT"/etc/nginx/sites-enabled \\
     "$ROOT"/var/lib/apache2/site/enabled_by_maint
 cd "$ROOT"{JAIL}
 ln -s .image/current/usr usr; ln -s usr/bin bin; ln -s ../run var/run; ln -s ../tmp var/tmp
@@ -34,6 +36,9 @@ ln -s ../.image/current/etc/ssl etc/ssl
 touch etc/passwd etc/group etc/fpm.conf etc/fpm.conf.new
 touch "$ROOT"{STATE}/state.json "$ROOT"{STATE}/apache.conf "$ROOT"{LOGS}/php.log "$ROOT"{LOGS}/slow.log.2.gz
 ln -s ../sites-available/site-shop-jail.conf "$ROOT"/etc/apache2/sites-enabled/site-shop-jail.conf
+ln -s ../sites-available/site-shop-jail "$ROOT"/etc/nginx/sites-enabled/site-shop-jail
+touch "$ROOT"{STATE}/nginx.conf "$ROOT"{STATE}/nginx.linked
+ln -s /usr/share/fpmjail/sites/shop/nginx-tls.conf "$ROOT"{STATE}/nginx-tls.conf
 touch "$ROOT"/var/lib/apache2/site/enabled_by_maint/site-shop-jail
 chown -R _site-shop: tmp var/lib/php/sessions "$ROOT"{BASE}/htdocs "$ROOT"{LOGS}
 """
@@ -76,14 +81,14 @@ def chroot(bench: Container, release: str, exchange: Path) -> Iterator[Chroot]:
     there = Chroot(bench)
     there.shell(INSTALLED)
     yield there
-    there.shell(UNMOUNT + f"rm -rf {' '.join(OURS)} /etc/apache2/sites-enabled/site-shop-jail.conf")
+    there.shell(UNMOUNT + f"rm -rf {' '.join((*OURS, *ENABLED))}")
 
 
 def test_nothing_of_ours_stays(chroot: Chroot) -> None:
     result = chroot.purge()
     assert chroot.left() == []
     assert result.output == ""
-    assert not chroot.bench.exists("/etc/apache2/sites-enabled/site-shop-jail.conf")
+    assert not any(chroot.bench.run("test", "-L", link, check=False).good for link in ENABLED)
     assert not chroot.bench.exists("/var/lib/apache2/site/enabled_by_maint/site-shop-jail")
 
 
