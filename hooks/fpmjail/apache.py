@@ -7,30 +7,20 @@ import errno
 import re
 import socket
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from fpmjail import dropin, files, systemd
+from fpmjail import dropin, files, ports, systemd
 from fpmjail.layout import Layout
 from fpmjail.site import Site
 from fpmjail.systemd import Answer
+from fpmjail.vhost import Applied, Lacks, VirtualHostFault, certified
 
+NAME = "Apache"
 CONFIGURATION = Path("/etc/apache2")
 STATE = Path("/var/lib/apache2")
 SERVICE = "apache2.service"
-HTTPS = 443
-
-
-class VirtualHostFault(Exception):
-    """The virtual host that the package itself brings does not pass Apache's own test."""
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What became of the virtual host: `words` are for the admin, `refused` is what a drop-in did wrong."""
-
-    words: tuple[str, ...] = ()
-    refused: str | None = None
+HTTP, HTTPS = 80, 443
 
 
 def installed() -> bool:
@@ -79,12 +69,6 @@ def port_taken(port: int) -> bool:
         except OSError as error:
             return error.errno == errno.EADDRINUSE
     return False
-
-
-def certified(site: Site) -> bool:
-    """True when the site's certificate and key are both there."""
-    tls = site.web.tls
-    return tls is not None and Path(tls.certificate).exists() and Path(tls.key).exists()
 
 
 def modules_needed(site: Site) -> tuple[str, ...]:
@@ -170,6 +154,18 @@ def enabled(site: Site) -> bool:
     return (CONFIGURATION / "sites-enabled" / f"{site.web.site}.conf").is_symlink()
 
 
+def settle(layout: Layout, sites: Sequence[Site]) -> tuple[str, ...]:
+    """What has to be true before a reload: the modules of the sites that are on; returns what is in the way."""
+    return tuple(f"{site.name}: {words}" for site in sites if enabled(site) for words in enable_modules(site))
+
+
+def lacks(layout: Layout, site: Site) -> Lacks:
+    """The modules that are missing: without them PHP is served as text."""
+    missing = [name for name in modules_needed(site) if not module_on(name)]
+    words = tuple(f"the module {name} is off" for name in missing)
+    return Lacks(words, f"a2enmod {' '.join(missing)} && systemctl restart {SERVICE.removesuffix('.service')}")
+
+
 def enable(site: Site) -> str | None:
     """Link the virtual host; returns why it stays off."""
     if enabled(site):
@@ -180,12 +176,11 @@ def enable(site: Site) -> str | None:
     return None if answer.good else f"a2ensite {site.web.site}: {answer.words}"
 
 
-def disable(site: Site, by_admin: bool = False) -> str | None:
+def disable(layout: Layout, site: Site) -> str | None:
     """Take the virtual host out; returns what went wrong."""
     if not enabled(site):
         return None
-    options = ["--quiet"] if by_admin else ["--quiet", "--maintmode"]
-    answer = systemd.run(["a2dissite", *options, site.web.site])
+    answer = systemd.run(["a2dissite", "--quiet", "--maintmode", site.web.site])
     return None if answer.good else f"a2dissite {site.web.site}: {answer.words}"
 
 
@@ -194,7 +189,8 @@ def reload() -> str | None:
     if not installed() or not systemd.running():
         return None
     if not systemd.active(SERVICE):
-        return "Apache is not running; the sites answer once it is: systemctl start apache2"
+        taken = "".join(f", port {HTTP} is taken by {name}" for name in ports.holders(HTTP))
+        return f"Apache is not running{taken}; the sites answer once it is: systemctl start apache2"
     answer = test(CONFIGURATION / "apache2.conf")
     if not answer.good:
         return f"Apache keeps its old configuration, the new one is broken: {complaint(answer.words)}"

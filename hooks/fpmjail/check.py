@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from fpmjail import apache, facts, image, mounts, places, probe, systemd
+from fpmjail import facts, image, mounts, places, probe, systemd, vhost, web
 from fpmjail import site as sites
 from fpmjail.facts import Entry, Master, Process, Visit
 from fpmjail.layout import Layout
@@ -319,17 +319,14 @@ def judge_account(site: Site, fault: places.SiteFault | None, passwd: str | None
     return own, ruled("account", "passwd in the jail", strangers, f"knows {site.user.name} only", again)
 
 
-def judge_server(outside: Sequence[str], missing_modules: Sequence[str], site: Site) -> tuple[Finding, ...]:
-    """The web server can be a way around every jail, and without its modules it serves PHP as text."""
-    modules = ruled(
-        "web", "modules", [f"{name} is off" for name in missing_modules], "all needed ones are on",
-        f"a2enmod {' '.join(missing_modules)} && systemctl restart apache2",
-    )  # fmt: skip
+def judge_server(outside: Sequence[str], lacks: vhost.Lacks, site: Site) -> tuple[Finding, ...]:
+    """The web server can be a way around every jail, and one that lacks something serves less than it should."""
+    whole = ruled("web", site.web.server, lacks.words, "has all that the site needs of it", lacks.fix)
     if not outside:
-        return modules, good("web", "PHP outside jails", f"none runs as {WEB_USER}")
+        return whole, good("web", "PHP outside jails", f"none runs as {WEB_USER}")
     seen = f"{'; '.join(outside)}: run as {WEB_USER}, which may connect to every site"
     fix = "switch off what is not used: a2dismod, systemctl disable --now phpX.Y-fpm"
-    return modules, warning("web", "PHP outside jails", seen, fix)
+    return whole, warning("web", "PHP outside jails", seen, fix)
 
 
 def judge_htaccess(site: Site) -> Finding:
@@ -359,9 +356,10 @@ def judge_visit(site: Site, visit: Visit) -> Finding:
     """The start page comes from this site and not as an error of the server's."""
     name = visit.address.partition(":")[0]
     if visit.status is None:
-        return bad("web", name, f"{visit.address}: {printable(visit.words)}", "systemctl status apache2")
+        fix = f"systemctl status {web.server(site).SERVICE}"
+        return bad("web", name, f"{visit.address}: {printable(visit.words)}", fix)
     if visit.status >= 500:
-        fix = f"journalctl -u {site.units.service}; look into Apache's error log"
+        fix = f"journalctl -u {site.units.service}; look into {web.server(site).NAME}'s error log"
         return bad("web", name, f"{visit.address} answers {visit.status}", fix)
     if visit.words.strip() == "File not found.":
         return bad("web", name, f"{visit.address}: PHP does not find its script", f"fpmjail configure {site.name}")
@@ -428,11 +426,10 @@ def check_generation(layout: Layout, site: Site) -> tuple[Finding, ...]:
 
 def check_web(layout: Layout, site: Site) -> tuple[Finding, ...]:
     """The web server, with a visit over loopback when it runs."""
-    certified = apache.certified(site)
-    missing = [name for name in apache.modules_needed(site) if not apache.module_on(name)]
+    certified = vhost.certified(site)
     visits = facts.visits(site, certified) if systemd.running() else ()
     return (
-        *judge_server(facts.php_outside(layout), missing, site),
+        *judge_server(facts.php_outside(layout), web.lacks(layout, site), site),
         judge_htaccess(site),
         *judge_certificate(site, certified),
         *(judge_visit(site, visit) for visit in visits),

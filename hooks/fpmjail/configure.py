@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpmjail import apache, dropin, facts, files, fpm, image, jail, masters, mounts, places, probe, state, systemd
+from fpmjail import dropin, facts, files, fpm, image, jail, masters, mounts, places, probe, state, systemd, vhost, web
 from fpmjail import refresh as refreshing
 from fpmjail import site as sites
 from fpmjail.image import Manifest
@@ -55,9 +55,9 @@ def configure(layout: Layout, name: str, say: Say) -> None:
             say(words)
         with files.lock(layout.lock_file):
             after = bring_up(layout, site, before or State(), say)
-    except (SiteFault, fpm.PoolFault, apache.VirtualHostFault, OSError) as error:
+    except (SiteFault, fpm.PoolFault, vhost.VirtualHostFault, OSError) as error:
         if before is None:
-            withdraw(site)
+            withdraw(layout, site)
         raise as_fault(site, error) from error
     state.write(layout, name, after)
     files.make_directory(layout.run / "announce", 0, 0, 0o755)
@@ -74,8 +74,9 @@ def as_fault(site: Site, error: Exception) -> SiteFault:
             return SiteFault(
                 f"PHP-FPM refuses the pool {site.paths.pool}: {error}", f"correct {site.source}, build it again"
             )
-        case apache.VirtualHostFault():
-            return SiteFault(f"Apache refuses the virtual host: {error}", f"correct {site.source}, build it again")
+        case vhost.VirtualHostFault():
+            server = web.server(site).NAME
+            return SiteFault(f"{server} refuses the virtual host: {error}", f"correct {site.source}, build it again")
         case _:
             return SiteFault(str(error), f"put that right, {again}")
 
@@ -95,16 +96,16 @@ def bring_up(layout: Layout, site: Site, before: State, say: Say) -> State:
         start(layout, site, before, applied)
     else:
         say("not started: " + ("policy-rc.d forbids it" if around.systemd else "systemd is not running here"))
-    vhost = apache.apply(layout, site, on=not before.disabled)
-    for words in vhost.words:
+    host = web.apply(layout, site, on=not before.disabled)
+    for words in host.words:
         say(words)
-    return remember(layout, site, before, applied, vhost)
+    return remember(layout, site, before, applied, host)
 
 
-def remember(layout: Layout, site: Site, before: State, applied: fpm.Applied, vhost: apache.Applied) -> State:
+def remember(layout: Layout, site: Site, before: State, applied: fpm.Applied, host: vhost.Applied) -> State:
     """The state after a successful run."""
     pool = dropin.read(fpm.dropin_directory(layout, site))
-    web = dropin.read(apache.dropin_directory(layout, site))
+    directives = dropin.read(web.dropin_directory(layout, site))
     return State(
         version=site.version,
         profile=site.profile.id,
@@ -112,9 +113,9 @@ def remember(layout: Layout, site: Site, before: State, applied: fpm.Applied, vh
         units=unit_fingerprint(site),
         socket=fingerprint(UNITS / site.units.socket),
         pool_dropins=before.pool_dropins if applied.refused else dropin.fingerprint(pool),
-        web_dropins=before.web_dropins if vhost.refused else dropin.fingerprint(web),
+        web_dropins=before.web_dropins if host.refused else dropin.fingerprint(directives),
         pool_refused=applied.refused,
-        web_refused=vhost.refused,
+        web_refused=host.refused,
         disabled=before.disabled,
     )
 
@@ -208,9 +209,9 @@ def answer(layout: Layout, site: Site, patience: float = 30.0) -> probe.Result:
         time.sleep(0.3)
 
 
-def withdraw(site: Site) -> None:
+def withdraw(layout: Layout, site: Site) -> None:
     """Leave nothing of a site switched on."""
-    apache.disable(site)
+    web.disable(layout, site)
     if systemd.running():
         systemd.systemctl("stop", *site.units.paths, site.units.socket, site.units.service)
 
@@ -221,11 +222,11 @@ def switch(layout: Layout, name: str, on: bool, say: Say) -> None:
     with files.lock(layout.lock_file):
         state.set_disabled(layout, name, not on)
         if not on:
-            apache.disable(site)
+            web.disable(layout, site)
             systemd.systemctl("stop", *site.units.paths, site.units.socket, site.units.service)
     if on:
         configure(layout, name, say)
-    trouble = apache.reload()
+    trouble = web.reload(site)
     say(trouble or ("switched on" if on else "switched off"))
 
 
@@ -233,7 +234,7 @@ def remove(layout: Layout, name: str, say: Say) -> None:
     """What `apt remove` needs: out of the web server, out of systemd, no process and no mount left. Data stays."""
     site = sites.load(layout.sites / name / "site.json")
     with files.lock(layout.lock_file):
-        for words in filter(None, (apache.disable(site), apache.reload())):
+        for words in filter(None, (web.disable(layout, site), web.reload(site))):
             say(words)
         if systemd.running():
             systemd.systemctl("stop", *site.units.paths, site.units.socket, site.units.service)

@@ -144,7 +144,7 @@ def master(site: Site) -> Master | None:
 
 
 def visits(site: Site, certified: bool) -> tuple[Visit, ...]:
-    """The start page as Apache gives it on loopback, over TLS as well when the certificate is there."""
+    """The start page as the web server gives it on loopback, over TLS as well when the certificate is there."""
     domain = site.web.domains[0]
     return tuple(visit(domain, secure) for secure in ((False, True) if certified else (False,)))
 

@@ -98,7 +98,7 @@ def make(layout: Layout, site: Site, owner: Account) -> tuple[str, ...]:
     root_owned(site.paths.base, 0, 0o755)
     root_owned(site.paths.logs, owner.gid, 0o770)
     root_owned(layout.site_state(site.name), 0, 0o755)
-    for name in ("", "fpm.d", "apache.d"):
+    for name in ("", "fpm.d", f"{site.web.server}.d"):
         root_owned(layout.admin_sites / site.name / name, 0, 0o755)
     words = make_document_root(site, owner)
     for directory in site.writable:

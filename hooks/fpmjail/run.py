@@ -113,16 +113,13 @@ def trigger(layout: Layout, names: frozenset[str], say: Say) -> None:
 
 
 def web(layout: Layout, say: Say) -> str | None:
-    """Reload the web server once for everything that was configured, then say which new sites answer."""
-    from fpmjail import apache
+    """Reload each web server once for everything that was configured, then say which new sites answer."""
+    from fpmjail import web as servers
 
     found, _ = sites.installed(layout)
-    for site in found:
-        for words in apache.enable_modules(site) if apache.enabled(site) else ():
-            say(f"{site.name}: {words}")
-    trouble = apache.reload()
-    if trouble:
-        say(trouble)
+    words, trouble = servers.reload_all(layout, found)
+    for text in (*words, *filter(None, (trouble,))):
+        say(text)
     announce(layout, found, say)
     return trouble
 
@@ -139,12 +136,12 @@ def announce(layout: Layout, found: Iterable[sites.Site], say: Say) -> None:
 
 def answers(site: sites.Site) -> tuple[str, ...]:
     """What a visitor of the start page gets, over TLS too when there is a certificate."""
-    from fpmjail import apache, facts
+    from fpmjail import facts, vhost
 
     ours = {name.partition("/")[0] for name in site.writable}
     if site.paths.document_root.is_dir() and ours >= {path.name for path in site.paths.document_root.iterdir()}:
         return (f"is ready; put its files into {site.paths.document_root}",)
     return tuple(
         f"{visit.address} answers {visit.status}" if visit.status else f"{visit.address} does not answer: {visit.words}"
-        for visit in facts.visits(site, apache.certified(site))
+        for visit in facts.visits(site, vhost.certified(site))
     )

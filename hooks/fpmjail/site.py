@@ -364,7 +364,7 @@ def _tls(fields: _Fields | None) -> Tls | None:
 
 def _web(fields: _Fields) -> Web:
     web = Web(
-        server=fields.choice("server", "apache"),
+        server=fields.choice("server", "apache", "nginx"),
         site=fields.text("site", _WORD),
         domains=fields.texts("domains", _DOMAIN),
         modules=fields.texts("modules", r"[a-z][a-z0-9_]{0,40}"),

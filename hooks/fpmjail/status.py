@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from fpmjail import apache, capability, dropin, facts, fpm, image, run, state, systemd
+from fpmjail import capability, dropin, facts, fpm, image, run, state, systemd, web
 from fpmjail import site as sites
 from fpmjail.layout import Layout
 from fpmjail.site import Profile, Site
@@ -84,7 +84,7 @@ def site_row(layout: Layout, site: Site) -> SiteRow:
         service=systemd.properties(site.units.service, "ActiveState")["ActiveState"]
         if systemd.running()
         else "unknown",
-        enabled=apache.enabled(site),
+        enabled=web.enabled(site),
         warnings=site_warnings(layout, site, known),
     )
 
@@ -105,7 +105,7 @@ def unapplied(layout: Layout, site: Site, known: state.State) -> tuple[str, ...]
     """Drop-ins that were changed since they were last taken over."""
     pairs = (
         (fpm.dropin_directory(layout, site), known.pool_dropins, known.pool_refused),
-        (apache.dropin_directory(layout, site), known.web_dropins, known.web_refused),
+        (web.dropin_directory(layout, site), known.web_dropins, known.web_refused),
     )
     return tuple(
         f"{directory} was changed and is not applied: fpmjail configure {site.name}"

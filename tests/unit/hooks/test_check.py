@@ -17,6 +17,7 @@ from fpmjail.mounts import Mount
 from fpmjail.places import SiteFault
 from fpmjail.probe import Result
 from fpmjail.site import Filesystem, Paths, Php, Profile, Site, Tls, Units, User, Web
+from fpmjail.vhost import Lacks
 
 UID, GID, WEB = 990, 991, 33
 JAIL = "/var/lib/fpmjail/jails/example"
@@ -335,9 +336,10 @@ def test_the_account_is_the_site_s_alone_inside_and_outside() -> None:
 
 
 def test_missing_modules_and_php_outside_of_jails_are_named() -> None:
-    assert levels(check.judge_server((), (), SITE)) == ["good", "good"]
-    modules, outside = check.judge_server(("Debian's www pool of PHP 8.4",), ("headers",), SITE)
-    assert (modules.level, modules.fix) == (Level.BAD, "a2enmod headers && systemctl restart apache2")
+    assert levels(check.judge_server((), Lacks((), ""), SITE)) == ["good", "good"]
+    lacks = Lacks(("the module headers is off",), "a2enmod headers")
+    whole, outside = check.judge_server(("Debian's www pool of PHP 8.4",), lacks, SITE)
+    assert (whole.level, whole.name, whole.fix) == (Level.BAD, "apache", "a2enmod headers")
     assert outside.level is Level.WARNING
 
 

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""The web server of each site: the one place where Apache and nginx are told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from fpmjail import apache, nginx, systemd
+from fpmjail.layout import Layout
+from fpmjail.site import Site
+from fpmjail.vhost import Applied, Lacks
+
+
+class WebServer(Protocol):
+    """What a module of a web server offers; its functions say what they do."""
+
+    @property
+    def NAME(self) -> str: ...
+
+    @property
+    def SERVICE(self) -> str: ...
+
+    def apply(self, layout: Layout, site: Site, on: bool) -> Applied: ...
+
+    def settle(self, layout: Layout, sites: Sequence[Site]) -> tuple[str, ...]: ...
+
+    def lacks(self, layout: Layout, site: Site) -> Lacks: ...
+
+    def dropin_directory(self, layout: Layout, site: Site) -> Path: ...
+
+    def enabled(self, site: Site) -> bool: ...
+
+    def disable(self, layout: Layout, site: Site) -> str | None: ...
+
+    def reload(self) -> str | None: ...
+
+
+SERVERS: Mapping[str, WebServer] = {"apache": apache, "nginx": nginx}
+
+
+def server(site: Site) -> WebServer:
+    """The module of the site's web server."""
+    return SERVERS[site.web.server]
+
+
+def apply(layout: Layout, site: Site, on: bool) -> Applied:
+    """Prove and enable the virtual host, and take the site out of a web server that it was in before.
+
+    Raises vhost.VirtualHostFault.
+    """
+    leave(layout, site)
+    return server(site).apply(layout, site, on)
+
+
+def leave(layout: Layout, site: Site) -> None:
+    """An older version of the package may have been for another web server: a link into nothing would break it."""
+    for name, other in SERVERS.items():
+        if name != site.web.server and other.enabled(site):
+            other.disable(layout, site)
+            if systemd.running() and systemd.active(other.SERVICE):
+                other.reload()
+
+
+def enabled(site: Site) -> bool:
+    """True when the web server has the virtual host."""
+    return server(site).enabled(site)
+
+
+def disable(layout: Layout, site: Site) -> str | None:
+    """Take the virtual host out; returns what went wrong."""
+    return server(site).disable(layout, site)
+
+
+def dropin_directory(layout: Layout, site: Site) -> Path:
+    """Where the admin puts his own directives for the virtual host."""
+    return server(site).dropin_directory(layout, site)
+
+
+def lacks(layout: Layout, site: Site) -> Lacks:
+    """What keeps the web server from serving the site as its description says."""
+    return server(site).lacks(layout, site)
+
+
+def reload(site: Site) -> str | None:
+    """Test and reload the site's web server; returns what is in the way."""
+    return server(site).reload()
+
+
+def reload_all(layout: Layout, sites: Iterable[Site]) -> tuple[tuple[str, ...], str | None]:
+    """Settle and reload, once, each web server that has one of these sites; (what to know, what is in the way)."""
+    words: list[str] = []
+    troubles: list[str] = []
+    known = tuple(sites)
+    for name, one in SERVERS.items():
+        if own := [site for site in known if site.web.server == name]:
+            words += one.settle(layout, own)
+            troubles += filter(None, (one.reload(),))
+    return tuple(words), "; ".join(troubles) or None
