@@ -30,7 +30,7 @@ def calendar() -> ScalarRule[str]:
 
     def hint(text: str) -> str:
         meant = schedule.from_cron(text)
-        if meant:
+        if meant and schedule.is_calendar(meant):
             return f'that is for a crontab; here it is "{meant}"'
         if schedule.is_cron(text):
             return f"that is for a crontab, and there is nothing here that means just the same; {CALENDAR_HINT}"
@@ -38,7 +38,13 @@ def calendar() -> ScalarRule[str]:
             return f'did you mean "{text.replace("*/", "0/")}"? ' + CALENDAR_HINT
         return CALENDAR_HINT
 
-    return word('a time of systemd\'s such as "*-*-* 02:30", "*:0/15" or daily', schedule.CALENDAR, hint)
+    def convert(text: str) -> str:
+        if not schedule.is_calendar(text):
+            raise RejectedError(hint(text))
+        return text
+
+    expected = 'a time of systemd\'s such as "*-*-* 02:30", "*:0/15" or daily'
+    return ScalarRule(expected, convert, {"type": "string", "maxLength": schedule.LONGEST})
 
 
 def argument() -> ScalarRule[str]:

@@ -18,25 +18,66 @@ FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 """The least and the greatest number of each field of a crontab: minute, hour, day, month, day of the week."""
 
 
-def _component(number: str) -> str:
-    one = rf"(?:(?:{number})(?:\.\.(?:{number}))?(?:/[1-9][0-9]?)?)"
-    return rf"(?:\*|{one}(?:,{one})*)"
+_CHAIN = re.compile(r"([0-9]+)(?:\.\.([0-9]+))?(?:/([1-9][0-9]?))?")
+_ZONE = re.compile(r"UTC|[A-Z][A-Za-z_]+/[A-Z][A-Za-z_/+-]+")
+LONGEST = 200
 
 
-_DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
-_DAYS = rf"{_DAY}(?:\.\.{_DAY})?(?:,{_DAY}(?:\.\.{_DAY})?)*"
-_YEAR = _component("20[0-9]{2}")
-_MONTH = _component("0?[1-9]|1[0-2]")
-_DAY_OF_MONTH = _component("0?[1-9]|[12][0-9]|3[01]")
-_HOUR = _component("[01]?[0-9]|2[0-3]")
-_SIXTIETH = _component("[0-5]?[0-9]")
-_DATE = rf"(?:{_YEAR}-)?{_MONTH}[-~]{_DAY_OF_MONTH}"
-_TIME = rf"{_HOUR}:{_SIXTIETH}(?::{_SIXTIETH})?"
-_ZONE = r"(?:UTC|[A-Z][A-Za-z_]+/[A-Z][A-Za-z_/+-]+)"
-CALENDAR = re.compile(
-    rf"(?:(?:{'|'.join(SHORTHANDS)})|{_DAYS}(?: {_DATE})?(?: {_TIME})?|{_DATE}(?: {_TIME})?|{_TIME})(?: {_ZONE})?"
-)
-"""What this program takes: a part of what systemd 252 and 257 take, with every number in its range."""
+def is_calendar(text: str) -> bool:
+    """Whether systemd takes a text as OnCalendar, as 252 and 257 do: less than all they take, nothing they do not.
+
+    A word such as daily, or days of the week, date and time, at least one of these; then a time zone if wanted.
+    """
+    words = text.split(" ") if len(text) <= LONGEST else []
+    if words and _ZONE.fullmatch(words[-1]):
+        words.pop()
+    if len(words) == 1 and words[0] in SHORTHANDS:
+        return True
+    left = list(words)
+    for fits in (_is_days, _is_date, _is_time):
+        if left and fits(left[0]):
+            left.pop(0)
+    return bool(words) and not left
+
+
+def _is_days(word: str) -> bool:
+    """`Mon..Fri,Sun`; a range does not go beyond Sunday."""
+    week = (*DAYS[1:], DAYS[0])
+    for part in word.split(","):
+        span = part.split("..")
+        if len(span) > 2 or not set(span) <= set(week) or sorted(set(span), key=week.index) != span:
+            return False
+    return True
+
+
+def _is_date(word: str) -> bool:
+    """`*-*-01`, `01..06-01`, or `*-*~1`, the last day of the month."""
+    start, last, from_end = word.partition("~")
+    if last and not (re.fullmatch("[0-9]{1,2}", from_end) and 1 <= int(from_end) <= 28):
+        return False
+    parts = [*start.split("-"), *(("1",) if last else ())]
+    bounds = ((1970, 2199), (1, 12), (1, 31))[-len(parts) :]
+    return len(parts) in (2, 3) and all(map(_is_chain, parts, bounds))
+
+
+def _is_time(word: str) -> bool:
+    """`02:30`, `*:0/15`, `*:*:00`."""
+    parts = word.split(":")
+    return len(parts) in (2, 3) and all(map(_is_chain, parts, ((0, 23), (0, 59), (0, 59))))
+
+
+def _is_chain(text: str, bounds: tuple[int, int]) -> bool:
+    return text == "*" or all(_is_span(part, bounds) for part in text.split(","))
+
+
+def _is_span(text: str, bounds: tuple[int, int]) -> bool:
+    """`7`, `7..9`, `0/15`, `7..19/3`: rising, and the step fits in (chain_valid in systemd's calendarspec.c)."""
+    found = _CHAIN.fullmatch(text) if len(text) < 15 else None
+    if not found:
+        return False
+    start, stop = int(found[1]), int(found[2] or bounds[1])
+    rising = start < stop or not found[2]
+    return rising and bounds[0] <= start and stop <= bounds[1] >= start and int(found[3] or 0) <= stop - start
 
 
 def from_cron(text: str) -> str | None:

@@ -353,7 +353,7 @@ CRON: Field[tuple[Job, ...]] = Field(
 SFTP: Field[bool] = Field(
     "sftp",
     rules.boolean(),
-    "Whether the site's owner reaches /var/www/NAME by SFTP, as the site's user, with a key. A group of keys means yes.",
+    "Whether the site's owner reaches /var/www/NAME by SFTP, as the site's user, with a key. Given `keys` it is true.",
     example="true",
     default="false",
 )

@@ -13,10 +13,27 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fpmjail import apache, dropin, facts, files, fpm, image, jail, masters, mounts, places, probe, state, systemd
+from fpmjail import (
+    apache,
+    cron,
+    dropin,
+    facts,
+    files,
+    fpm,
+    image,
+    inside,
+    jail,
+    masters,
+    mounts,
+    places,
+    probe,
+    sftp,
+    state,
+    systemd,
+)
 from fpmjail import refresh as refreshing
 from fpmjail import site as sites
 from fpmjail.image import Manifest
@@ -57,7 +74,7 @@ def configure(layout: Layout, name: str, say: Say) -> None:
             after = bring_up(layout, site, before or State(), say)
     except (SiteFault, fpm.PoolFault, apache.VirtualHostFault, OSError) as error:
         if before is None:
-            withdraw(site)
+            withdraw(layout, site)
         raise as_fault(site, error) from error
     state.write(layout, name, after)
     files.make_directory(layout.run / "announce", 0, 0, 0o755)
@@ -98,7 +115,20 @@ def bring_up(layout: Layout, site: Site, before: State, say: Say) -> State:
     vhost = apache.apply(layout, site, on=not before.disabled)
     for words in vhost.words:
         say(words)
-    return remember(layout, site, before, applied, vhost)
+    transfer = beside_the_web(layout, site, before.disabled, around, say)
+    return replace(remember(layout, site, before, applied, vhost), sftp_refused=transfer.refused)
+
+
+def beside_the_web(layout: Layout, site: Site, off: bool, around: Surroundings, say: Say) -> sftp.Applied:
+    """Jobs and SFTP: on with the site, off with it. What is wrong there is said and keeps no page from anybody."""
+    cron.mark(layout, site.name, off)
+    for timer in cron.forget_former(site):
+        say(f"{timer} is gone, as its job is")
+    transfer = sftp.apply(layout, site, off)
+    words = (*cron.start(site), *cron.missing(layout, site)) if around.live and not off else ()
+    for text in (*words, *transfer.words, *((f"SFTP not applied: {transfer.refused}",) if transfer.refused else ())):
+        say(text)
+    return transfer
 
 
 def remember(layout: Layout, site: Site, before: State, applied: fpm.Applied, vhost: apache.Applied) -> State:
@@ -208,10 +238,12 @@ def answer(layout: Layout, site: Site, patience: float = 30.0) -> probe.Result:
         time.sleep(0.3)
 
 
-def withdraw(site: Site) -> None:
+def withdraw(layout: Layout, site: Site) -> None:
     """Leave nothing of a site switched on."""
     apache.disable(site)
+    sftp.withdraw(layout, site)
     if systemd.running():
+        cron.stop(site)
         systemd.systemctl("stop", *site.units.paths, site.units.socket, site.units.service)
 
 
@@ -221,12 +253,22 @@ def switch(layout: Layout, name: str, on: bool, say: Say) -> None:
     with files.lock(layout.lock_file):
         state.set_disabled(layout, name, not on)
         if not on:
-            apache.disable(site)
-            systemd.systemctl("stop", *site.units.paths, site.units.socket, site.units.service)
+            cron.mark(layout, name, off=True)
+            withdraw(layout, site)
+            end_commands(layout, site, say)
     if on:
         configure(layout, name, say)
-    trouble = apache.reload()
+    trouble = apache.reload() or sftp.reload(layout)
     say(trouble or ("switched on" if on else "switched off"))
+
+
+def end_commands(layout: Layout, site: Site, say: Say) -> None:
+    """Nobody gets in any more, and who is in goes: SFTP, `fpmjail exec`. The account is the site's alone."""
+    for words in filter(None, (sftp.reload(layout),)):
+        say(words)
+    if systemd.running():
+        inside.stop_all(site)
+        end_processes(site)
 
 
 def remove(layout: Layout, name: str, say: Say) -> None:
@@ -235,10 +277,11 @@ def remove(layout: Layout, name: str, say: Say) -> None:
     with files.lock(layout.lock_file):
         for words in filter(None, (apache.disable(site), apache.reload())):
             say(words)
+        withdraw(layout, site)
+        end_commands(layout, site, say)
         if systemd.running():
-            systemd.systemctl("stop", *site.units.paths, site.units.socket, site.units.service)
-            end_processes(site)
             systemd.systemctl("stop", *site.units.mounts)
+        cron.mark(layout, name, off=False)
         for words in unmount(site.paths.jail):
             say(words)
         state.forget(layout, name)

@@ -113,18 +113,18 @@ def trigger(layout: Layout, names: frozenset[str], say: Say) -> None:
 
 
 def web(layout: Layout, say: Say) -> str | None:
-    """Reload the web server once for everything that was configured, then say which new sites answer."""
-    from fpmjail import apache
+    """Reload the web server, and sshd, once for everything that was configured, then say which new sites answer."""
+    from fpmjail import apache, sftp
 
     found, _ = sites.installed(layout)
     for site in found:
         for words in apache.enable_modules(site) if apache.enabled(site) else ():
             say(f"{site.name}: {words}")
-    trouble = apache.reload()
-    if trouble:
-        say(trouble)
+    troubles = [words for words in (apache.reload(), sftp.reload(layout)) if words]
+    for words in troubles:
+        say(words)
     announce(layout, found, say)
-    return trouble
+    return "; ".join(troubles) or None
 
 
 def announce(layout: Layout, found: Iterable[sites.Site], say: Say) -> None:

@@ -175,10 +175,10 @@ class Site:
     php: Php
     web: Web
     writable: tuple[str, ...]
-    environment: tuple[tuple[str, str], ...]
-    cron: tuple[Job, ...]
-    sftp: Sftp | None
     origins: tuple[tuple[str, str], ...]
+    environment: tuple[tuple[str, str], ...] = ()
+    cron: tuple[Job, ...] = ()
+    sftp: Sftp | None = None
 
 
 class _Fields:
