@@ -265,7 +265,8 @@ def judge_sftp(site: Site, wrong: Sequence[str]) -> tuple[Finding, ...]:
     if not wrong:
         return (good("sftp", "sshd", f"keys only, SFTP only, in {site.paths.base}"),)
     seen = printable("; ".join(wrong))
-    return (Finding("sftp", "sshd", Level.BAD, seen, f"fpmjail configure {site.name}", origin(site, "sftp")),)
+    fix = f"fpmjail configure {site.name}; systemctl status ssh"
+    return (Finding("sftp", "sshd", Level.BAD, seen, fix, origin(site, "sftp")),)
 
 
 def unsealed(process: Process) -> str:
