@@ -14,7 +14,20 @@ from fpmjail_deb.nginx_host import body_size
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.rules import Reading, T, UnreadError, suggest
 from fpmjail_deb.schema import BY_PATH, CHILDREN, Field
-from fpmjail_deb.site import Htaccess, Jail, Limits, Location, Php, Pool, ProcessManager, Site, Tls, Web, WebServer
+from fpmjail_deb.site import (
+    Htaccess,
+    Jail,
+    Limits,
+    Location,
+    Php,
+    Pool,
+    ProcessManager,
+    Sftp,
+    Site,
+    Tls,
+    Web,
+    WebServer,
+)
 
 
 def read_site(data: bytes, file: str) -> Site:
@@ -290,8 +303,16 @@ def _site(values: Values, reading: Reading) -> Site:
         web=_web(values),
         jail=Jail(charsets=values[schema.JAIL_CHARSETS]),
         writable=values[schema.WRITABLE],
+        cron=values[schema.CRON],
+        sftp=_sftp(values, reading),
         origins=tuple(sorted(reading.origins.items())),
     )
+
+
+def _sftp(values: Values, reading: Reading) -> Sftp | None:
+    """Keys without another word mean that SFTP is wanted."""
+    wanted = values[schema.SFTP] or schema.SFTP_KEYS.path in reading.origins
+    return Sftp(values[schema.SFTP_KEYS]) if wanted else None
 
 
 def _php(values: Values) -> Php:

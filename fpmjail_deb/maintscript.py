@@ -46,11 +46,12 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
 """Arguments that ask nothing of a site: it stays up while its package is upgraded."""
 
 
-def snippets(certificate: bool) -> tuple[Snippet, ...]:
-    """Return the snippets in the order in which they run; `certificate`: the site waits for one."""
+def snippets(certificate: bool, sftp: bool = False) -> tuple[Snippet, ...]:
+    """Return the snippets in the order in which they run; `certificate`: the site waits for one; `sftp`: sshd is told
+    of it."""
     return (
         Snippet(Event.CONFIGURE, "accounts", ("user", "uid")),
-        Snippet(Event.CONFIGURE, "units", ("site", "web.tls")),
+        Snippet(Event.CONFIGURE, "units", ("site", "web.tls", "cron")),
         *(() if certificate else (Snippet(Event.CONFIGURE, "former-units", ("web.tls",)),)),
         Snippet(Event.CONFIGURE, "configure", ("site",)),
         Snippet(Event.CONFIGURE, "reload", ("web.server",)),
@@ -61,7 +62,8 @@ def snippets(certificate: bool) -> tuple[Snippet, ...]:
         Snippet(Event.PURGE, "purge-state", ("site",)),
         Snippet(Event.PURGE, "purge-base", ("web.document_root", "writable")),
         Snippet(Event.PURGE, "purge-virtual-host", ("web.server",)),
-        Snippet(Event.PURGE, "purge-units", ("site", "web.tls")),
+        *((Snippet(Event.PURGE, "purge-sftp", ("sftp",)),) if sftp else ()),
+        Snippet(Event.PURGE, "purge-units", ("site", "web.tls", "cron")),
     )
 
 

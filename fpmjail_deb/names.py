@@ -14,6 +14,7 @@ LONGEST_UNIT = 255  # systemd.unit(5)
 
 SITE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,24}")
 USER_NAME = re.compile(r"_[a-z0-9][a-z0-9-]{0,29}")
+JOB_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
 
 DEBIAN_USERS = frozenset({"_apt", "_chrony", "_flatpak", "_lldpd", "_rpc", "_ssh"})
 """Accounts of Debian's own packages that would pass for a site's."""
@@ -72,6 +73,11 @@ def socket_unit(name: str) -> str:
 def certificate_unit(name: str) -> str:
     """Return the path unit that waits for the site's certificate."""
     return f"{package(name)}-certificate.path"
+
+
+def cron_unit(name: str, job: str, kind: str) -> str:
+    """Return the unit of one of the site's jobs; `kind` is timer or service."""
+    return f"{package(name)}-cron-{job}.{kind}"
 
 
 def mount_unit(name: str) -> str:

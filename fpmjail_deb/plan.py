@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from fpmjail_deb import __version__, maintscript, metadata
+from fpmjail_deb import names as unit_names
 from fpmjail_deb.contents import Directory, Entry, File, PackagePlan, Symlink, with_parents
 from fpmjail_deb.nginx_host import nginx_values
 from fpmjail_deb.origins import Origins, origins
-from fpmjail_deb.pool import pool_values
+from fpmjail_deb.pool import environment, pool_values
 from fpmjail_deb.profile import php_version, profile
 from fpmjail_deb.release import Release
 from fpmjail_deb.render import render
@@ -43,7 +44,7 @@ def plan(site: Site, release: Release, build: Build) -> PackagePlan:
     """Return the package of a site for a release. Raises BuildError for what a file's grammar cannot hold."""
     names, where = site_names(site), origins(site)
     values = _values(site, release, names, where)
-    chosen = maintscript.snippets(certificate=site.web.tls is not None)
+    chosen = maintscript.snippets(certificate=site.web.tls is not None, sftp=site.sftp is not None)
     return PackagePlan(
         control=_control(site, release, names),
         entries=with_parents((*_rendered(site, names, values), *_written(site, release, build, names, where))),
@@ -61,6 +62,7 @@ def _values(site: Site, release: Release, names: SiteNames, where: Origins) -> M
         "origins": where,
         "php": php_version(site, release),
         "pool": pool_values(site, names.base),
+        "environment": environment(site, names.base),
         "web": virtual_host_values(site),
         "nginx": nginx_values(site) if site.web.server is WebServer.NGINX else None,
         "sandbox": sandbox(site),
@@ -68,9 +70,14 @@ def _values(site: Site, release: Release, names: SiteNames, where: Origins) -> M
         "writable_paths": " ".join(f"-+{path}" for path in names.writable),
         "image_source": f"/var/lib/fpmjail/images/{profile(site, release)['id']}",
         "certificate_paths": _certificate_paths(site),
-        "enabled_units": (names.socket_unit, *((names.certificate_unit,) if site.web.tls else ())),
+        "enabled_units": _enabled_units(site, names),
         "made_directories": made_directories(site),
     }
+
+
+def _enabled_units(site: Site, names: SiteNames) -> tuple[str, ...]:
+    certificate = (names.certificate_unit,) if site.web.tls else ()
+    return (names.socket_unit, *certificate, *(unit_names.cron_unit(site.name, job.name, "timer") for job in site.cron))
 
 
 def _certificate_paths(site: Site) -> tuple[str, ...]:
@@ -97,9 +104,21 @@ def _rendered(site: Site, names: SiteNames, values: Mapping[str, object]) -> tup
     }
     if site.web.tls:
         templates[f"{UNITS}/{names.certificate_unit}"] = "certificate.path"
+    if site.sftp:
+        templates |= {f"{names.share}/{name}": name for name in ("sshd.conf", "authorized_keys")}
+    return (*(_file(path, template, values) for path, template in templates.items()), *_jobs(site, values))
+
+
+def _file(path: str, template: str, values: Mapping[str, object]) -> File:
+    return File(path, render(template, values).encode(), conffile=path.startswith("etc/"))
+
+
+def _jobs(site: Site, values: Mapping[str, object]) -> tuple[File, ...]:
+    """Return a timer and a service for each job."""
     return tuple(
-        File(path, render(template, values).encode(), conffile=path.startswith("etc/"))
-        for path, template in templates.items()
+        _file(f"{UNITS}/{unit_names.cron_unit(site.name, job.name, kind)}", f"cron.{kind}", {**values, "job": job})
+        for job in site.cron
+        for kind in ("timer", "service")
     )
 
 
@@ -152,7 +171,8 @@ def _control(site: Site, release: Release, names: SiteNames) -> tuple[tuple[str,
 def _depends(site: Site, release: Release) -> tuple[str, ...]:
     php = f"php{php_version(site, release)}"
     extensions = sorted({f"{php}-{extension}" for extension in site.php.extensions})
-    return (RUNTIME, f"{php}-fpm", *extensions, APACHE if site.web.server is WebServer.APACHE else NGINX)
+    server = APACHE if site.web.server is WebServer.APACHE else NGINX
+    return (RUNTIME, f"{php}-fpm", *extensions, server, *(("openssh-server",) if site.sftp else ()))
 
 
 def _paragraphs(site: Site, names: SiteNames) -> tuple[str, ...]:

@@ -26,12 +26,17 @@ class PoolValues:
     settings: tuple[tuple[str, str], ...]
 
 
+def environment(site: Site, home: str) -> tuple[tuple[str, str], ...]:
+    """Return the environment of everything that runs for a site, in the order of the names."""
+    return tuple(sorted({"HOME": home, **ENVIRONMENT, **dict(site.php.env)}.items()))
+
+
 def pool_values(site: Site, home: str) -> PoolValues:
     """Return the values in the order of their names. Raises BuildError for one that FPM cannot hold."""
-    environment = sorted({"HOME": home, **ENVIRONMENT, **dict(site.php.env)}.items())
+    variables = environment(site, home)
     return PoolValues(
-        tuple((name, f"${PREFIX}{name}" if needs_unit(value) else ini(value)) for name, value in environment),
-        tuple((f"{PREFIX}{name}", value) for name, value in environment if needs_unit(value)),
+        tuple((name, f"${PREFIX}{name}" if needs_unit(value) else ini(value)) for name, value in variables),
+        tuple((f"{PREFIX}{name}", value) for name, value in variables if needs_unit(value)),
         tuple(sorted({**SETTINGS, **dict(site.php.settings)}.items())),
     )
 

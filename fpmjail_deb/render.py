@@ -117,6 +117,11 @@ def unit_word(text: str) -> str:
     return text if _UNIT_WORD.fullmatch(text) else '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
 
 
+def unit_command(text: str) -> str:
+    """Return one word of an ExecStart=: beside what `unit_word` hides, `$` would begin a variable."""
+    return unit_word(text).replace("$", "$$")
+
+
 def render(template: str, values: Mapping[str, object]) -> str:
     """Return a template's text. Raises BuildError for a value that the file's grammar cannot hold."""
     return _environment().get_template(template).render(values)
@@ -134,7 +139,7 @@ def _environment() -> Environment:
     )
     filters: tuple[Callable[[str], str], ...] = (
         sh, apache, apache_path, apache_regex, apache_string, apache_format, nginx, nginx_path,
-        ini, ini_expression, unit, unit_word,
+        ini, ini_expression, unit, unit_word, unit_command,
     )  # fmt: skip
     environment.filters.update({function.__name__: function for function in filters})
     return environment

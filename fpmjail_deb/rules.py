@@ -110,7 +110,7 @@ class ScalarRule(Generic[T]):
 class ListRule(Generic[T]):
     """A list in which nothing stands twice."""
 
-    item: ScalarRule[T]
+    item: Rule[T]
     things: str
     least: int = 0
 

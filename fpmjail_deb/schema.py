@@ -15,13 +15,17 @@ from typing import Any, Generic
 
 import yaml
 
-from fpmjail_deb import rules
+from fpmjail_deb import jobs, keys, rules
 from fpmjail_deb.document import join
 from fpmjail_deb.release import BUILT_IN, CHARSETS, PART_OF, RELEASES
 from fpmjail_deb.rules import ListRule, MapRule, Rule, T_co
-from fpmjail_deb.site import Htaccess, Isolation, ProcessManager, WebServer
+from fpmjail_deb.site import Htaccess, Isolation, Job, ProcessManager, WebServer
 
 DAY = 24 * 3600
+
+EXAMPLE_KEY = (
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f ann@example.org"
+)
 
 SETTINGS_OF_THE_JAIL = {
     "error_log": "the jail logs to /var/log/fpmjail/NAME",
@@ -338,6 +342,28 @@ WRITABLE: Field[tuple[str, ...]] = Field(
     example="[wp-content/uploads]",
     default="[]",
 )
+CRON: Field[tuple[Job, ...]] = Field(
+    "cron",
+    jobs.JobsRule(),
+    "Commands that systemd runs in the jail by the clock, as the site's user, never the same one twice at a time. "
+    "`schedule` is as in systemd.time(7), `command` begins in the document root and knows no shell.",
+    example='[{name: cleanup, schedule: "*-*-* 02:30", command: php bin/cleanup.php, randomized_delay: 10m}]',
+    default="[]",
+)
+SFTP: Field[bool] = Field(
+    "sftp",
+    rules.boolean(),
+    "Whether the site's owner reaches /var/www/NAME by SFTP, as the site's user, with a key. Given `keys` it is true.",
+    example="true",
+    default="false",
+)
+SFTP_KEYS: Field[tuple[str, ...]] = Field(
+    "sftp.keys",
+    ListRule(keys.public_key(), "public keys"),
+    "Who may: lines of id_ed25519.pub. More may lie in /etc/fpmjail/sites/NAME/authorized_keys on the server.",
+    example=f"[{EXAMPLE_KEY}]",
+    default="[]",
+)
 
 FIELDS: tuple[Field[Any], ...] = (
     SITE, MAINTAINER, DOMAINS, ALIASES, VERSION, DESCRIPTION, RELEASE_NAMES, USER, UID, ISOLATION,
@@ -346,7 +372,7 @@ FIELDS: tuple[Field[Any], ...] = (
     IDLE_TIMEOUT, MAX_REQUESTS, REQUEST_TIMEOUT, SLOW_LOG,
     SETTINGS, ENVIRONMENT, MEMORY, TASKS,
     SERVER, DOCUMENT_ROOT, FRONT_CONTROLLER, HTACCESS, TLS, CERTIFICATE, KEY, REDIRECT, HEADERS, ACCESS_LOG,
-    JAIL_CHARSETS, WRITABLE,
+    JAIL_CHARSETS, WRITABLE, CRON, SFTP, SFTP_KEYS,
 )  # fmt: skip
 
 

@@ -116,6 +116,23 @@ class Jail:
 
 
 @dataclass(frozen=True, slots=True)
+class Job:
+    """A command that runs in the jail by the clock: `schedule` as OnCalendar has it, the delay in seconds."""
+
+    name: str
+    schedule: str
+    command: tuple[str, ...]
+    randomized_delay: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sftp:
+    """SFTP for the site's owner; more keys than these may lie on the server."""
+
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One website. `writable` is relative to the document root: PHP never runs from there.
 
@@ -136,4 +153,6 @@ class Site:
     web: Web
     jail: Jail
     writable: tuple[str, ...]
+    cron: tuple[Job, ...]
+    sftp: Sftp | None
     origins: tuple[tuple[str, Location], ...]

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fpmjail_deb import names as unit_names
 from fpmjail_deb.origins import Origins
+from fpmjail_deb.pool import environment
 from fpmjail_deb.profile import php_version, profile
 from fpmjail_deb.release import Release
 from fpmjail_deb.sandbox import sandbox
-from fpmjail_deb.site import Htaccess, Site, WebServer
+from fpmjail_deb.site import Htaccess, Job, Site, WebServer
 from fpmjail_deb.site_names import SiteNames
 from fpmjail_deb.virtual_host import apache_modules, host_names
 
@@ -36,6 +38,9 @@ def site_json(site: Site, release: Release, names: SiteNames, origins: Origins, 
         "php": _php(site, release),
         "web": _web(site, names),
         "writable": list(site.writable),
+        "environment": dict(environment(site, names.base)),
+        "cron": [_job(site, job) for job in site.cron],
+        "sftp": {"configuration": f"/{names.share}/sshd.conf"} if site.sftp else None,
         "origins": origins.table(),
     }
 
@@ -80,4 +85,14 @@ def _web(site: Site, names: SiteNames) -> Mapping[str, object]:
         "modules": list(apache_modules(site)),
         "htaccess": htaccess.value,
         "tls": {"certificate": tls.certificate, "key": tls.key, "redirect": tls.redirect} if tls else None,
+    }
+
+
+def _job(site: Site, job: Job) -> Mapping[str, object]:
+    return {
+        "name": job.name,
+        "schedule": job.schedule,
+        "command": list(job.command),
+        "timer": unit_names.cron_unit(site.name, job.name, "timer"),
+        "service": unit_names.cron_unit(site.name, job.name, "service"),
     }

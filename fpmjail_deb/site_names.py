@@ -22,6 +22,7 @@ class SiteNames:
     logs: str
     socket: str
     state: str
+    switched_off: str
     drop_ins: str
     share: str
     service_unit: str
@@ -59,6 +60,7 @@ def site_names(site: Site) -> SiteNames:
         logs=names.log_directory(name),
         socket=names.socket_path(name),
         state=f"/var/lib/fpmjail/sites/{name}",
+        switched_off=f"/var/lib/fpmjail/sites/{name}/switched-off",
         drop_ins=f"/etc/fpmjail/sites/{name}",
         share=f"usr/share/fpmjail/sites/{name}",
         service_unit=names.service_unit(name),

@@ -42,3 +42,12 @@ def setting_lines(text: str) -> list[str]:
     """The lines of a configuration file that are no comments, without indentation."""
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and line[0] not in "#;"]
+
+
+ACCEPTED_TIMES = (
+    "daily", "weekly UTC", "Mon", "Mon..Fri", "Mon..Sun", "Sat,Sun 10:00", "02:30", "2:3:4", "*:0/15", "*:*",
+    "*:*:*", "*:*:0/2", "0/23:0/59", "06..22/2:30", "*-*-* 02:30", "*-01,07-01", "01..06-01 12:00", "*-*~1",
+    "*~28 23:59", "2026..2030-*-01/10", "Mon *-*-1..7 08:00:00", "Mon..Fri,Sun *-*-01,15 06..22/2:30 Europe/Berlin",
+    "2040-12-31 23:59:59", "*-02-30", "*-*-31",
+)  # fmt: skip
+"""Times of jobs that a description may have."""

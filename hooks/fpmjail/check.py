@@ -16,8 +16,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from fpmjail import facts, image, mounts, places, probe, systemd, vhost, web
+from fpmjail import cron, facts, image, mounts, places, probe, sftp, systemd, vhost, web
 from fpmjail import site as sites
+from fpmjail.cron import Fate
 from fpmjail.facts import Entry, Master, Process, Visit
 from fpmjail.layout import Layout
 from fpmjail.mounts import Mount
@@ -26,6 +27,7 @@ from fpmjail.site import Site
 
 WEB_USER = "www-data"
 WRITABLE_IN_JAIL = frozenset({"tmp", "var/lib/php/sessions"})
+SSHD = frozenset({"/usr/sbin/sshd", "/usr/lib/openssh/sshd-session"})
 SECCOMP_FILTER = 2  # proc(5): SECCOMP_MODE_FILTER
 GENERATION = re.compile(r"/\.image/([0-9a-f]{16})/")
 HARMLESS_DELETED = ("/dev/zero", "/memfd:", "/SYSV", "/[")
@@ -223,14 +225,48 @@ def image_faults(site: Site, place: str, own: Sequence[Mount]) -> list[str]:
 def judge_processes(site: Site, found: Sequence[Process], master: Master | None) -> Finding:
     """Everything that runs as the site's user is sealed: no capability, no new privileges, filtered system calls.
 
-    One uid per site: an unsealed process of the same uid is a way out of the jail by /proc/PID/root.
+    One uid per site: an unsealed process of the same uid is a way out of the jail by /proc/PID/root. sshd's own SFTP
+    server is none: the kernel counts it as root's, because it changed its user (proc(5), PR_SET_DUMPABLE).
     """
-    wrong = [f"{process.name} ({process.pid}): {fault}" for process in found if (fault := unsealed(process))]
+    inside = [process for process in found if not transfers(site, process)]
+    wrong = [f"{process.name} ({process.pid}): {fault}" for process in inside if (fault := unsealed(process))]
     if master and master.pid not in {process.pid for process in found}:
         wrong.append(f"the master ({master.pid}) does not run as {site.user.name}")
     fix = f"end what {site.user.name} runs outside of the jail, or: systemctl restart {site.units.service}"
     seen = f"{len(found)} processes of {site.user.name}, all sealed" if found else "idle: no process"
     return ruled("processes", "seal", wrong, seen, fix)
+
+
+def transfers(site: Site, process: Process) -> bool:
+    """True for sshd's own SFTP server, kept in the site's base."""
+    program = process.program.removesuffix(" (deleted)")
+    return site.sftp is not None and program in SSHD and process.root == str(site.paths.base)
+
+
+def judge_job(site: Site, fate: Fate, missing: Sequence[str]) -> Finding:
+    """A job's timer waits, its program is there, its last run ended well."""
+    job, place = fate.job, origin(site, "cron")
+    lacking = next((words for words in missing if words.startswith(f"the job {job.name} ")), "")
+    if lacking:
+        return Finding("cron", job.name, Level.BAD, printable(lacking), f"correct `cron` in {site.source}", place)
+    if fate.failed and not fate.running:
+        return Finding("cron", job.name, Level.WARNING, fate.outcome, f"journalctl -u {job.service}", place)
+    if not fate.waiting:
+        return Finding(
+            "cron", job.name, Level.WARNING, "its timer is stopped", f"systemctl enable --now {job.timer}", place
+        )
+    return good("cron", job.name, f"{fate.outcome}; next run {fate.next or 'unknown'}")
+
+
+def judge_sftp(site: Site, wrong: Sequence[str]) -> tuple[Finding, ...]:
+    """sshd lets the site's owner in as the description says, and nothing but SFTP."""
+    if site.sftp is None:
+        return ()
+    if not wrong:
+        return (good("sftp", "sshd", f"keys only, SFTP only, in {site.paths.base}"),)
+    seen = printable("; ".join(wrong))
+    fix = f"fpmjail configure {site.name}; systemctl status ssh"
+    return (Finding("sftp", "sshd", Level.BAD, seen, fix, origin(site, "sftp")),)
 
 
 def unsealed(process: Process) -> str:
@@ -378,6 +414,7 @@ def check(layout: Layout, site: Site, unapplied: Sequence[str] = ()) -> tuple[Fi
         *check_running(layout, site),
         *check_generation(layout, site),
         *check_web(layout, site),
+        *check_beside_the_web(layout, site),
         judge_dropins(unapplied, site),
     )
 
@@ -433,6 +470,15 @@ def check_web(layout: Layout, site: Site) -> tuple[Finding, ...]:
         judge_htaccess(site),
         *judge_certificate(site, certified),
         *(judge_visit(site, visit) for visit in visits),
+    )
+
+
+def check_beside_the_web(layout: Layout, site: Site) -> tuple[Finding, ...]:
+    """Jobs and SFTP."""
+    missing = cron.missing(layout, site)
+    return (
+        *(judge_job(site, fate, missing) for fate in cron.fates(site)),
+        *judge_sftp(site, sftp.faults(site) if systemd.running() else ()),
     )
 
 

@@ -20,6 +20,7 @@ examples:
   fpmjail status                  every site and image of this server at a glance
   fpmjail check example           prove that a site works and that it is sealed
   fpmjail refresh --dry-run       what the next refresh would do
+  fpmjail exec example -- php -v  run a command where the site's PHP runs
   fpmjail rollback example        back to the generation before, and stay there
 
 exit status: 0 all is good, 1 something is wrong, 2 the command line is wrong
@@ -240,6 +241,26 @@ def file_line(entry: Any) -> str:
     return f"{entry.capability:16} {owner:44} /{entry.path}{target}"
 
 
+def exec_(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Run a command in a site's jail, as the site's user, within its limits; the exit status is passed on."""
+    from fpmjail import inside
+    from fpmjail.site import SiteError
+
+    if not arguments.command:
+        complain(f"which command? fpmjail exec {arguments.site} -- php -v")
+        return 2
+    try:
+        site = inside.ready(layout, arguments.site)
+        command = inside.prepare(layout, site, arguments.command, arguments.cwd, inside.on_terminal())
+    except (inside.NotInside, SiteError) as error:
+        complain(f"{arguments.site}: {error}")
+        return 1
+    status, hint = inside.run(site, command)
+    if hint:
+        complain(hint)
+    return status
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(
@@ -262,6 +283,7 @@ def parser() -> argparse.ArgumentParser:
     checking.add_argument("site", metavar="SITE", nargs="*")
     checking.add_argument("--all", action="store_true", help="every installed site")
     add(commands, files).add_argument("site", metavar="SITE")
+    add_exec(commands)
     add(commands, trigger, hidden=True).add_argument("names", nargs="*")
     return top
 
@@ -270,7 +292,7 @@ def add(commands: Any, action: Command, hidden: bool = False) -> argparse.Argume
     """A command whose help is its function's docstring."""
     text = (action.__doc__ or "").strip()
     shown = {} if hidden else {"help": text}
-    made: argparse.ArgumentParser = commands.add_parser(action.__name__, description=text, **shown)
+    made: argparse.ArgumentParser = commands.add_parser(action.__name__.rstrip("_"), description=text, **shown)
     made.add_argument("--json", action="store_true", help="machine-readable output")
     made.set_defaults(action=action)
     return made
@@ -285,9 +307,33 @@ def add_refresh(commands: Any) -> None:
     made.add_argument("--when-unlocked", action="store_true", help=argparse.SUPPRESS)
 
 
+def add_exec(commands: Any) -> None:
+    """The options of `fpmjail exec`; the command itself never comes to argparse, which would look for options in it."""
+    made = commands.add_parser(
+        "exec",
+        help=exec_.__doc__,
+        description=exec_.__doc__,
+        usage="fpmjail exec [-h] [--cwd DIRECTORY] SITE -- COMMAND [ARGUMENT ...]",
+    )
+    made.add_argument("site", metavar="SITE")
+    made.add_argument("--cwd", metavar="DIRECTORY", help="where it starts, seen from the document root")
+    made.set_defaults(action=exec_, command=())
+
+
+def split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """What is for us, and the command behind `exec ... --`."""
+    if words[:1] != ["exec"] or "--" not in words:
+        return words, ()
+    end = words.index("--")
+    return words[:end], words[end + 1 :]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; an error of the system is a sentence, not a traceback."""
-    arguments = parser().parse_args(argv)
+    ours, command = split(list(sys.argv[1:] if argv is None else argv))
+    arguments = parser().parse_args(ours)
+    if command:
+        arguments.command = tuple(command)
     if os.geteuid() != 0:
         complain("only root may look into every jail: sudo fpmjail ...")
         return 1

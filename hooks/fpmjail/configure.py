@@ -13,10 +13,28 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fpmjail import dropin, facts, files, fpm, image, jail, masters, mounts, places, probe, state, systemd, vhost, web
+from fpmjail import (
+    cron,
+    dropin,
+    facts,
+    files,
+    fpm,
+    image,
+    inside,
+    jail,
+    masters,
+    mounts,
+    places,
+    probe,
+    sftp,
+    state,
+    systemd,
+    vhost,
+    web,
+)
 from fpmjail import refresh as refreshing
 from fpmjail import site as sites
 from fpmjail.image import Manifest
@@ -99,7 +117,20 @@ def bring_up(layout: Layout, site: Site, before: State, say: Say) -> State:
     host = web.apply(layout, site, on=not before.disabled)
     for words in host.words:
         say(words)
-    return remember(layout, site, before, applied, host)
+    transfer = beside_the_web(layout, site, before.disabled, around, say)
+    return replace(remember(layout, site, before, applied, host), sftp_refused=transfer.refused)
+
+
+def beside_the_web(layout: Layout, site: Site, off: bool, around: Surroundings, say: Say) -> sftp.Applied:
+    """Jobs and SFTP: on with the site, off with it. What is wrong there is said and keeps no page from anybody."""
+    cron.mark(layout, site.name, off)
+    for timer in cron.forget_former(site):
+        say(f"{timer} is gone, as its job is")
+    transfer = sftp.apply(layout, site, off)
+    words = (*cron.start(site), *cron.missing(layout, site)) if around.live and not off else ()
+    for text in (*words, *transfer.words, *((f"SFTP not applied: {transfer.refused}",) if transfer.refused else ())):
+        say(text)
+    return transfer
 
 
 def remember(layout: Layout, site: Site, before: State, applied: fpm.Applied, host: vhost.Applied) -> State:
@@ -212,7 +243,9 @@ def answer(layout: Layout, site: Site, patience: float = 30.0) -> probe.Result:
 def withdraw(layout: Layout, site: Site) -> None:
     """Leave nothing of a site switched on."""
     web.disable(layout, site)
+    sftp.withdraw(layout, site)
     if systemd.running():
+        cron.stop(site)
         systemd.systemctl("stop", *site.units.paths, site.units.socket, site.units.service)
 
 
@@ -222,12 +255,22 @@ def switch(layout: Layout, name: str, on: bool, say: Say) -> None:
     with files.lock(layout.lock_file):
         state.set_disabled(layout, name, not on)
         if not on:
-            web.disable(layout, site)
-            systemd.systemctl("stop", *site.units.paths, site.units.socket, site.units.service)
+            cron.mark(layout, name, off=True)
+            withdraw(layout, site)
+            end_commands(layout, site, say)
     if on:
         configure(layout, name, say)
-    trouble = web.reload(site)
+    trouble = web.reload(site) or sftp.reload(layout)
     say(trouble or ("switched on" if on else "switched off"))
+
+
+def end_commands(layout: Layout, site: Site, say: Say) -> None:
+    """Nobody gets in any more, and who is in goes: SFTP, `fpmjail exec`. The account is the site's alone."""
+    for words in filter(None, (sftp.reload(layout),)):
+        say(words)
+    if systemd.running():
+        inside.stop_all(site)
+        end_processes(site)
 
 
 def remove(layout: Layout, name: str, say: Say) -> None:
@@ -236,10 +279,11 @@ def remove(layout: Layout, name: str, say: Say) -> None:
     with files.lock(layout.lock_file):
         for words in filter(None, (web.disable(layout, site), web.reload(site))):
             say(words)
+        withdraw(layout, site)
+        end_commands(layout, site, say)
         if systemd.running():
-            systemd.systemctl("stop", *site.units.paths, site.units.socket, site.units.service)
-            end_processes(site)
             systemd.systemctl("stop", *site.units.mounts)
+        cron.mark(layout, name, off=False)
         for words in unmount(site.paths.jail):
             say(words)
         state.forget(layout, name)

@@ -13,7 +13,7 @@ import ssl
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fpmjail import mounts, systemd
@@ -43,7 +43,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What /proc/PID/status tells about a process (proc(5)); `capabilities` is CapEff."""
+    """What /proc/PID/status tells about a process (proc(5)); `capabilities` is CapEff.
+
+    `program` is what /proc/PID/exe leads to, `root` what /proc/PID/root does; both empty for what is not looked at.
+    """
 
     pid: int
     name: str
@@ -51,6 +54,8 @@ class Process:
     capabilities: int
     no_new_privileges: bool
     seccomp: int
+    program: str = ""
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,8 @@ def processes(uid: int) -> tuple[Process, ...]:
         with suppress(OSError, KeyError, ValueError):
             process = parse_status(int(path.name), (path / "status").read_text(errors="replace"))
             if process.uid == uid:
-                found.append(process)
+                program, root = (str((path / name).readlink()) for name in ("exe", "root"))
+                found.append(replace(process, program=program, root=root))
     return tuple(sorted(found, key=lambda process: process.pid))
 
 

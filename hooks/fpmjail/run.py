@@ -113,15 +113,17 @@ def trigger(layout: Layout, names: frozenset[str], say: Say) -> None:
 
 
 def web(layout: Layout, say: Say) -> str | None:
-    """Reload each web server once for everything that was configured, then say which new sites answer."""
+    """Reload each web server, and sshd, once for everything that was configured, then say which new sites answer."""
+    from fpmjail import sftp
     from fpmjail import web as servers
 
     found, _ = sites.installed(layout)
     words, trouble = servers.reload_all(layout, found)
-    for text in (*words, *filter(None, (trouble,))):
+    troubles = [text for text in (trouble, sftp.reload(layout)) if text]
+    for text in (*words, *troubles):
         say(text)
     announce(layout, found, say)
-    return trouble
+    return "; ".join(troubles) or None
 
 
 def announce(layout: Layout, found: Iterable[sites.Site], say: Say) -> None:

@@ -23,6 +23,7 @@ _LARGEST = 1 << 20
 _USER = r"_[a-z0-9][a-z0-9-]{0,30}"
 _WORD = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"
 _UNIT = r"[A-Za-z0-9:_.\\-]{1,250}\.(service|socket|mount|path)"
+_TIMED = r"[a-z0-9-]{1,250}\.(timer|service)"
 _VERSION = r"[0-9][A-Za-z0-9.+~-]{0,99}"
 _DOMAIN = r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 _RELATIVE = r"[^/\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,1023}"
@@ -134,8 +135,29 @@ class Web:
 
 
 @dataclass(frozen=True, slots=True)
+class Job:
+    """A command that a timer starts in the jail; `schedule` as OnCalendar has it (systemd.time(7))."""
+
+    name: str
+    schedule: str
+    command: tuple[str, ...]
+    timer: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sftp:
+    """SFTP for the site's owner: what sshd is told about it."""
+
+    configuration: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
-    """One installed website. `writable` is relative to the document root; `sandbox` keeps its order."""
+    """One installed website. `writable` is relative to the document root; `sandbox` keeps its order.
+
+    `environment` is that of everything that runs for the site; `sftp` None means that there is none.
+    """
 
     name: str
     package: str
@@ -154,6 +176,9 @@ class Site:
     web: Web
     writable: tuple[str, ...]
     origins: tuple[tuple[str, str], ...]
+    environment: tuple[tuple[str, str], ...] = ()
+    cron: tuple[Job, ...] = ()
+    sftp: Sftp | None = None
 
 
 class _Fields:
@@ -227,6 +252,9 @@ class _Fields:
         if name in self._values and self._values[name] is None:
             return self._values.pop(name)  # type: ignore[no-any-return]
         return self.fields(name)
+
+    def objects(self, name: str) -> tuple[_Fields, ...]:
+        return self._many(name, _Fields)
 
     def table(self, name: str) -> tuple[tuple[str, str], ...]:
         fields = self.fields(name)
@@ -377,6 +405,40 @@ def _web(fields: _Fields) -> Web:
     return web
 
 
+def _environment(variables: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    for name, _ in variables:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise _Problem("environment", f"`{name[:80]!a}` is no name of a variable")
+    return variables
+
+
+def _job(fields: _Fields, package: str) -> Job:
+    job = Job(
+        name=fields.text("name", r"[a-z0-9][a-z0-9-]{0,29}"),
+        schedule=fields.text("schedule"),
+        command=fields.texts("command", _LINE),
+        timer=fields.text("timer", _TIMED),
+        service=fields.text("service", _TIMED),
+    )
+    fields.end()
+    for kind in ("timer", "service"):
+        if getattr(job, kind) != f"{package}-cron-{job.name}.{kind}":
+            raise _Problem(f"cron.{kind}", f"must be {package}-cron-{job.name}.{kind}")
+    if not job.command:
+        raise _Problem("cron.command", "must not be empty")
+    return job
+
+
+def _sftp(fields: _Fields | None, name: str) -> Sftp | None:
+    if fields is None:
+        return None
+    sftp = Sftp(fields.path("configuration"))
+    fields.end()
+    if sftp.configuration != Layout().sites / name / "sshd.conf":
+        raise _Problem("sftp.configuration", f"must be {Layout().sites / name / 'sshd.conf'}")
+    return sftp
+
+
 def _site(fields: _Fields) -> Site:
     name = fields.text("site", NAME)
     package = fields.text("package", re.escape(f"site-{name}-jail"))
@@ -397,6 +459,9 @@ def _site(fields: _Fields) -> Site:
         php=_php(fields.fields("php")),
         web=_web(fields.fields("web")),
         writable=fields.relatives("writable"),
+        environment=_environment(fields.table("environment")),
+        cron=tuple(_job(job, package) for job in fields.objects("cron")),
+        sftp=_sftp(fields.fields_or_null("sftp"), name),
         origins=fields.table("origins"),
     )
     fields.end()

@@ -24,6 +24,7 @@ class State:
     web_dropins: str = ""
     pool_refused: str | None = None
     web_refused: str | None = None
+    sftp_refused: str | None = None
     disabled: bool = False
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from fpmjail import capability, dropin, facts, fpm, image, run, state, systemd, web
+from fpmjail import capability, cron, dropin, facts, fpm, image, run, state, systemd, web
 from fpmjail import site as sites
 from fpmjail.layout import Layout
 from fpmjail.site import Profile, Site
@@ -25,6 +25,7 @@ class SiteRow:
     configured: str
     service: str
     enabled: bool
+    jobs: tuple[cron.Fate, ...]
     warnings: tuple[str, ...]
 
 
@@ -76,6 +77,7 @@ def look(layout: Layout) -> Status:
 def site_row(layout: Layout, site: Site) -> SiteRow:
     """One site."""
     known = state.read(layout, site.name)
+    jobs = cron.fates(site)
     return SiteRow(
         name=site.name,
         version=site.version,
@@ -85,7 +87,8 @@ def site_row(layout: Layout, site: Site) -> SiteRow:
         if systemd.running()
         else "unknown",
         enabled=web.enabled(site),
-        warnings=site_warnings(layout, site, known),
+        jobs=jobs,
+        warnings=(*site_warnings(layout, site, known), *job_warnings(jobs)),
     )
 
 
@@ -96,9 +99,19 @@ def site_warnings(layout: Layout, site: Site, known: state.State | None) -> tupl
     return (*unapplied(layout, site, known), *refusals(known))
 
 
+def job_warnings(jobs: tuple[cron.Fate, ...]) -> tuple[str, ...]:
+    """Jobs whose last run ended badly."""
+    return tuple(
+        f"the job {fate.job.name} failed ({fate.outcome}): journalctl -u {fate.job.service}"
+        for fate in jobs
+        if fate.failed
+    )
+
+
 def refusals(known: state.State) -> tuple[str, ...]:
     """Drop-ins that were left out, and why."""
-    return tuple(f"drop-in not applied: {words}" for words in (known.pool_refused, known.web_refused) if words)
+    kept = tuple(f"drop-in not applied: {words}" for words in (known.pool_refused, known.web_refused) if words)
+    return (*kept, *((f"SFTP not applied: {known.sftp_refused}",) if known.sftp_refused else ()))
 
 
 def unapplied(layout: Layout, site: Site, known: state.State) -> tuple[str, ...]:
@@ -164,6 +177,11 @@ def check_site(layout: Layout, site: Site) -> tuple[Finding, ...]:
     return check.check(layout, site, (*unapplied(layout, site, known), *refusals(known)))
 
 
+def timer_word(fate: cron.Fate) -> str:
+    """Whether a job is going to run."""
+    return "on" if fate.waiting else "off" if fate.enabled else "disabled"
+
+
 def as_json(seen: Status) -> dict[str, Any]:
     """The same for machines."""
     return {**asdict(seen), "good": seen.good}
@@ -181,10 +199,20 @@ def text(seen: Status) -> str:
         ("IMAGE", "PHP", "GENERATION", "BUILT", "FRESH", "SITES"),
         [(r.profile, r.php, r.generation, r.created, "yes" if r.fresh else "NO", str(r.sites)) for r in seen.images],
     )
+    jobs_table = table.render(
+        ("JOB", "SITE", "TIMER", "LAST RUN", "RESULT", "NEXT RUN"),
+        [
+            (fate.job.name, row.name, timer_word(fate), fate.last or "-", fate.outcome, fate.next or "-")
+            for row in seen.sites
+            for fate in row.jobs
+        ],
+        width=140,
+    )
     notes = [
         *(f"site {row.name}: {words}" for row in seen.sites for words in row.warnings),
         *(f"image {row.profile}: {words}" for row in seen.images for words in row.warnings),
         *seen.warnings,
         *(f"{door} runs as www-data, outside every jail; close it if nothing needs it" for door in seen.doors),
     ]
-    return "\n\n".join(filter(None, (sites_table, images_table, "\n".join(notes) or "nothing needs your hand")))
+    words = "\n".join(notes) or "nothing needs your hand"
+    return "\n\n".join(filter(None, (sites_table, images_table, jobs_table, words)))

@@ -33,6 +33,7 @@ SERVER_PACKAGES = """
     systemd systemd-sysv dbus iproute2 procps ca-certificates netbase tzdata locales logrotate init-system-helpers
     phpX-fpm phpX-cli phpX-curl phpX-gd phpX-intl phpX-mbstring phpX-mysql phpX-xml phpX-zip php-apcu
     apache2 nginx curl openssl python3 python3-pyelftools unattended-upgrades needrestart strace
+    openssh-server
 """
 BUILDER_PACKAGES = """
     build-essential lintian man-db shellcheck apt-utils gpg gpg-agent ca-certificates
@@ -55,11 +56,11 @@ TREE_FILES = {
     "etc/apt/apt.conf.d/80tests": 'APT::Install-Recommends "false";\n',
     "etc/apt/sources.list": "# Debian's archive is out of reach: the network is private\n",
 }
-# They would take dpkg's lock in the middle of a test, and of two web servers only one gets port 80.
+# They would take dpkg's lock in the middle of a test, or a port; what tests sshd or nginx unmasks it.
 MASKED_UNITS = (
     "apt-daily.service", "apt-daily.timer", "apt-daily-upgrade.service", "apt-daily-upgrade.timer",
     "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer", "logrotate.timer", "nginx.service",
-    "phpsessionclean.timer",
+    "phpsessionclean.timer", "ssh.service", "ssh.socket",
 )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def test_every_snippet_says_where_it_comes_from() -> None:
 
 
 def test_every_template_is_a_snippet() -> None:
-    used = {snippet.template for known in (True, False) for snippet in snippets(certificate=known)}
+    used = {snippet.template for known in (True, False) for snippet in snippets(certificate=known, sftp=known)}
     there = {f"maintscript/{path.name}" for path in (templates_directory() / "maintscript").iterdir()}
     assert used == there - {"maintscript/script"}
 
@@ -51,6 +51,15 @@ def test_no_argument_of_dpkg_means_two_things() -> None:
     for script, ignored in IGNORED.items():
         handled = [word for event in Event if event.value[0] == script for word in event.value[1]]
         assert len({*handled, *ignored}) == len(handled) + len(ignored)
+
+
+def test_the_timers_of_jobs_are_enabled_and_forgotten_with_the_package() -> None:
+    jobs = '[{name: a, schedule: daily, command: php a.php}]'
+    scripts = dict(planned(shop(f"cron: {jobs}\nsftp: true\n")).scripts)
+    assert "enable_unit site-shop-jail-cron-a.timer\n" in scripts["postinst"]
+    assert "deb-systemd-helper purge site-shop-jail-cron-a.timer" in scripts["postrm"]
+    assert "/etc/ssh/sshd_config.d/site-shop-jail.conf\n" in scripts["postrm"]
+    assert "sshd" not in SCRIPTS["postrm"]
 
 
 def test_the_path_unit_of_a_site_that_had_a_certificate_is_forgotten() -> None:

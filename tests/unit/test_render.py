@@ -25,6 +25,7 @@ FILTERS = (
     render.ini_expression,
     render.unit,
     render.unit_word,
+    render.unit_command,
 )
 
 
@@ -55,6 +56,11 @@ def test_sh_reads_back_every_word(value: str) -> None:
 @given(PRINTABLE)
 def test_systemd_reads_back_every_word(value: str) -> None:
     assert unescaped(render.unit_word(value)).replace("%%", "%") == value
+
+
+@given(PRINTABLE)
+def test_systemd_reads_back_every_word_of_a_command(value: str) -> None:
+    assert unescaped(render.unit_command(value).replace("$$", "$")).replace("%%", "%") == value
 
 
 @given(PRINTABLE.filter(lambda value: "${" not in value))

@@ -12,11 +12,12 @@ import pytest
 
 from fpmjail import check, facts, probe
 from fpmjail.check import Finding, Level
+from fpmjail.cron import Fate
 from fpmjail.facts import Entry, Master, Process, Visit
 from fpmjail.mounts import Mount
 from fpmjail.places import SiteFault
 from fpmjail.probe import Result
-from fpmjail.site import Filesystem, Paths, Php, Profile, Site, Tls, Units, User, Web
+from fpmjail.site import Filesystem, Job, Paths, Php, Profile, Sftp, Site, Tls, Units, User, Web
 from fpmjail.vhost import Lacks
 
 UID, GID, WEB = 990, 991, 33
@@ -415,3 +416,52 @@ def test_a_tree_is_seen_without_entering_what_is_closed_or_not_root_s(
 def test_a_tree_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert facts.tree(tmp_path / "none") == ()
     assert facts.entry(tmp_path / "none") is None
+
+
+SFTP_SITE = replace(SITE, sftp=Sftp(Path("/usr/share/fpmjail/sites/example/sshd.conf")))
+TRANSFER = Process(300, "sshd-session", UID, 0, False, 0, "/usr/lib/openssh/sshd-session", "/var/www/example")
+
+
+def test_sshds_own_sftp_server_needs_no_walls_where_the_site_has_sftp() -> None:
+    assert check.judge_processes(SFTP_SITE, [SEALED, TRANSFER], MASTER).good
+    upgraded = replace(TRANSFER, program="/usr/sbin/sshd (deleted)")
+    assert check.judge_processes(SFTP_SITE, [SEALED, upgraded], MASTER).good
+
+
+@pytest.mark.parametrize(
+    ("site", "process"),
+    [
+        (SITE, TRANSFER),
+        (SFTP_SITE, replace(TRANSFER, root="/")),
+        (SFTP_SITE, replace(TRANSFER, program="/usr/bin/bash")),
+    ],
+)
+def test_anything_else_without_walls_is_bad(site: Site, process: Process) -> None:
+    assert check.judge_processes(site, [SEALED, process], MASTER).level is Level.BAD
+
+
+JOB = Job("tick", "daily", ("php", "a.php"), "site-example-jail-cron-tick.timer", "site-example-jail-cron-tick.service")
+FATE = Fate(JOB, True, True, False, "today", "success", "0", "tomorrow")
+
+
+@pytest.mark.parametrize(
+    ("fate", "missing", "level", "seen"),
+    [
+        (FATE, (), Level.GOOD, "good; next run tomorrow"),
+        (replace(FATE, result="exit-code", status="9"), (), Level.WARNING, "exit-code, status 9"),
+        (replace(FATE, waiting=False), (), Level.WARNING, "its timer is stopped"),
+        (FATE, ("the job tick cannot run: the jail has no ls",), Level.BAD, "the jail has no ls"),
+        (FATE, ("the job ticks cannot run: the jail has no ls",), Level.GOOD, "good"),
+    ],
+)
+def test_a_job_is_judged_by_its_program_its_last_run_and_its_timer(
+    fate: Fate, missing: tuple[str, ...], level: Level, seen: str
+) -> None:
+    finding = check.judge_job(SITE, fate, missing)
+    assert finding.level is level and seen in finding.seen
+
+
+def test_sftp_is_good_only_when_nothing_is_wrong() -> None:
+    assert check.judge_sftp(SITE, ()) == ()
+    assert levels(check.judge_sftp(SFTP_SITE, ())) == ["good"]
+    assert levels(check.judge_sftp(SFTP_SITE, ("sshd is not running",))) == ["bad"]

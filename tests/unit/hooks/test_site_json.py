@@ -62,6 +62,17 @@ EXAMPLE: dict[str, Any] = {
         "tls": {"certificate": "/etc/a.pem", "key": "/etc/a.key", "redirect": True},
     },
     "writable": ["wp-content/uploads"],
+    "environment": {"HOME": "/var/www/example", "APP_ENV": "a $b"},
+    "cron": [
+        {
+            "name": "tick",
+            "schedule": "*:0/5",
+            "command": ["php", "a b"],
+            "timer": "site-example-jail-cron-tick.timer",
+            "service": "site-example-jail-cron-tick.service",
+        }
+    ],
+    "sftp": {"configuration": "/usr/share/fpmjail/sites/example/sshd.conf"},
     "origins": {"jail.charsets": "example.yaml:14:3"},
 }
 
@@ -95,6 +106,9 @@ def test_every_field_is_read() -> None:
     assert site.web.tls is not None and site.web.tls.key == Path("/etc/a.key")
     assert site.writable == ("wp-content/uploads",)
     assert read(changed("web.tls", None)).web.tls is None
+    assert site.environment == (("APP_ENV", "a $b"), ("HOME", "/var/www/example"))
+    assert (site.cron[0].command, site.cron[0].timer) == (("php", "a b"), "site-example-jail-cron-tick.timer")
+    assert site.sftp is not None and read(changed("sftp", None)).sftp is None
 
 
 def test_the_profile_gives_back_what_its_id_is_made_of() -> None:
@@ -150,6 +164,15 @@ def test_an_unknown_choice_asks_for_a_newer_runtime(path: str, value: str) -> No
         ("web.tls.redirect", "yes"),
         ("writable", ["../up"]),
         ("writable", ["/etc"]),
+        ("environment", {"A=B": "x"}),
+        ("environment", {"A": "x\ny"}),
+        ("cron", [{**EXAMPLE["cron"][0], "command": []}]),
+        ("cron", [{**EXAMPLE["cron"][0], "command": ["a\nb"]}]),
+        ("cron", [{**EXAMPLE["cron"][0], "timer": "apt-daily.timer"}]),
+        ("cron", [{**EXAMPLE["cron"][0], "service": "ssh.service"}]),
+        ("cron", [{**EXAMPLE["cron"][0], "name": "Tick"}]),
+        ("cron", [{**EXAMPLE["cron"][0], "surprise": 1}]),
+        ("sftp", {"configuration": "/etc/passwd"}),
         ("origins", []),
         ("version", "1.0 rm"),
         ("profile.id", "0" * 12),
