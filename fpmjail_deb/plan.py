@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from fpmjail_deb import __version__, maintscript, metadata
+from fpmjail_deb import __version__, maintscript, metadata, reach
 from fpmjail_deb.contents import Directory, Entry, File, PackagePlan, Symlink, with_parents
 from fpmjail_deb.origins import Origins, origins
 from fpmjail_deb.pool import pool_values
@@ -61,6 +61,8 @@ def _values(site: Site, release: Release, names: SiteNames, where: Origins) -> M
         "pool": pool_values(site, names.base),
         "web": virtual_host_values(site),
         "sandbox": sandbox(site),
+        "sockets": reach.sockets(site),
+        "server_units": reach.SERVER_UNITS if reach.sockets(site) else (),
         "filesystem": {"bind": names.bound, "writable": names.writable},
         "writable_paths": " ".join(f"-+{path}" for path in names.writable),
         "image_source": f"/var/lib/fpmjail/images/{profile(site, release)['id']}",
@@ -132,7 +134,7 @@ def _control(site: Site, release: Release, names: SiteNames) -> tuple[tuple[str,
 def _depends(site: Site, release: Release) -> tuple[str, ...]:
     php = f"php{php_version(site, release)}"
     extensions = sorted({f"{php}-{extension}" for extension in site.php.extensions})
-    return (RUNTIME, f"{php}-fpm", *extensions, APACHE)
+    return (RUNTIME, f"{php}-fpm", *extensions, *(("locales",) if site.jail.locales else ()), APACHE)
 
 
 def _paragraphs(site: Site, names: SiteNames) -> tuple[str, ...]:

@@ -83,6 +83,10 @@ def renew(task: Task) -> Outcome:
         return settle(task, current)
     if current and known and hold and hold.digest == known:
         return task.kept(Decision.HELD, hold.reason)
+    if profile.locales:
+        from fpmjail import locales
+
+        locales.compile_all(layout, profile.locales)
     definitions = capability.load(layout)
     want = wanted(profile, definitions, layout)
     owners = packages.owners(want.sources, layout.root)

@@ -35,6 +35,10 @@ def once(layout: Layout, mode: Mode, say: Say, profiles: frozenset[str] = frozen
     for outcome in outcomes:
         if outcome.decision is not Decision.CURRENT or outcome.words:
             say(refresh.line(outcome))
+    if any(site.jail.sockets for site in found):
+        from fpmjail import reach
+
+        reach.heal(found, say)
     return outcomes
 
 

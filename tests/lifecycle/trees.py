@@ -32,7 +32,7 @@ PHP = {"trixie": "8.4", "bookworm": "8.2"}
 SERVER_PACKAGES = """
     systemd systemd-sysv dbus iproute2 procps ca-certificates netbase tzdata locales logrotate init-system-helpers
     phpX-fpm phpX-cli phpX-curl phpX-gd phpX-intl phpX-mbstring phpX-mysql phpX-xml phpX-zip php-apcu
-    apache2 curl openssl python3 python3-pyelftools unattended-upgrades needrestart strace
+    apache2 curl openssl python3 python3-pyelftools unattended-upgrades needrestart strace mariadb-server
 """
 BUILDER_PACKAGES = """
     build-essential lintian man-db shellcheck apt-utils gpg gpg-agent ca-certificates
@@ -59,6 +59,7 @@ TREE_FILES = {
 MASKED_UNITS = (
     "apt-daily.service", "apt-daily.timer", "apt-daily-upgrade.service", "apt-daily-upgrade.timer",
     "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer", "logrotate.timer", "phpsessionclean.timer",
+    "mariadb.service",
 )  # fmt: skip
 
 

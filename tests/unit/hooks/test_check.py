@@ -16,7 +16,7 @@ from fpmjail.facts import Entry, Master, Process, Visit
 from fpmjail.mounts import Mount
 from fpmjail.places import SiteFault
 from fpmjail.probe import Result
-from fpmjail.site import Filesystem, Paths, Php, Profile, Site, Tls, Units, User, Web
+from fpmjail.site import Filesystem, Jail, Paths, Php, Profile, Site, Tls, Units, User, Web
 
 UID, GID, WEB = 990, 991, 33
 JAIL = "/var/lib/fpmjail/jails/example"
@@ -45,6 +45,7 @@ SITE = Site(
     units=Units("site-example-jail.service", "site-example-jail.socket", ("image.mount",), ()),
     sandbox=(),
     filesystem=Filesystem((Path("/var/www/example"),), (Path("/var/www/example"), Path("/tmp"))),
+    jail=Jail("resolver", "none", ()),
     php=Php("8.4", ("curl",), 120),
     web=Web("apache", "site-example-jail", ("example.org",), ("proxy_fcgi",), "safe", None),
     writable=(),

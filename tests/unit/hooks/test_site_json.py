@@ -22,6 +22,7 @@ PROFILE: dict[str, object] = {
     "locales": [],
     "programs": [],
     "libraries": "image",
+    "timezones": [],
 }
 
 EXAMPLE: dict[str, Any] = {
@@ -52,6 +53,7 @@ EXAMPLE: dict[str, Any] = {
     },
     "sandbox": [["NoNewPrivileges", "yes"], ["SystemCallFilter", "@system-service"]],
     "filesystem": {"bind": ["/var/www/example"], "writable": ["/var/www/example", "/tmp"]},
+    "jail": {"dns": "hosts", "proc": "private", "sockets": {"mysql": "/run/mysqld"}},
     "php": {"version": "8.4", "extensions": ["curl", "gd"], "request_timeout": 120},
     "web": {
         "server": "apache",
