@@ -108,7 +108,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def heal(sites: Iterable[Site], say: Callable[[str], None]) -> None:
     """Restart the services of running sites for whom a server arrived, or came back as another directory."""
     for site in sites:
-        pid = systemd.main_pid(site.units.service) if site.jail.sockets and systemd.running() else 0
+        pid = systemd.main_pid(site.units.service) if systemd.running() else 0
         lost = estranged(site, pid) if pid else ()
         if lost:
             systemd.systemctl("try-restart", site.units.service)
