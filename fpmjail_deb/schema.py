@@ -343,7 +343,7 @@ JAIL_LOCALES: Field[tuple[str, ...]] = Field(
 JAIL_TIME_ZONES: Field[tuple[str, ...] | None] = Field(
     "jail.timezones",
     AllOr(ListRule(jail_rules.time_zone(), "time zones")),
-    "The time zones of the jail. UTC and the server's own are always there.",
+    "The time zones that PHP knows. UTC is always one of them.",
     example="[Europe/Paris, America/New_York]",
     default="all",
 )

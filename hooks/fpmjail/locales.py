@@ -124,9 +124,12 @@ def _compile(layout: Layout, locale: Locale, directory: Path) -> None:
 
 
 def command(layout: Layout, locale: Locale, output: Path) -> list[str]:
-    """The call of localedef(1); a path with a slash is where it writes, whatever the locale is called."""
+    """The call of localedef(1); a path with a slash is where it writes, whatever the locale is called.
+
+    A hard link to a file of another locale would change that file's ctime, by which images know it.
+    """
     return [
         "/usr/bin/env", "-i", "LC_ALL=C.UTF-8",
-        str(layout.host(COMPILER)), "--no-archive",
+        str(layout.host(COMPILER)), "--no-archive", "--no-hard-links",
         f"--inputfile={layout.host(locale.definition)}", f"--charmap={locale.charset}", str(output),
     ]  # fmt: skip
