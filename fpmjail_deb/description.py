@@ -21,6 +21,7 @@ from fpmjail_deb.site import (
     Location,
     Php,
     Pool,
+    Proc,
     ProcessManager,
     Sftp,
     Site,
@@ -47,11 +48,14 @@ def read_site(data: bytes, file: str) -> Site:
 
 def warnings(site: Site) -> tuple[Problem, ...]:
     """Return what a good description allows and its author should know."""
-    if site.web.htaccess is not Htaccess.ALL:
-        return ()
-    path = schema.HTACCESS.path
-    message = "with all, whoever can write an .htaccess file runs code as the web server, outside of every jail"
-    return (Problem(dict(site.origins)[path], path, message, "safe leaves out what makes that possible"),)
+    htaccess = "with all, whoever can write an .htaccess file runs code as the web server, outside of every jail"
+    proc = "with host, the site sees every process of the server, with its command line"
+    dangers = (
+        (site.web.htaccess is Htaccess.ALL, schema.HTACCESS, htaccess, "safe leaves out what makes that possible"),
+        (site.jail.proc is Proc.HOST, schema.JAIL_PROC, proc, "private has all of /proc but other users' processes"),
+    )
+    places = dict(site.origins)
+    return tuple(Problem(places[row.path], row.path, words, hint) for there, row, words, hint in dangers if there)
 
 
 class Values:
@@ -269,6 +273,17 @@ def _check_body_size(values: Values, reading: Reading) -> None:
         reading.refuse(reading.origins[path], path, message, "write it like 64M")
 
 
+def _check_time_zones(values: Values, reading: Reading) -> None:
+    if not values.have(schema.JAIL_TIME_ZONES, schema.SETTINGS):
+        return
+    zones, key = values[schema.JAIL_TIME_ZONES], "date.timezone"
+    chosen = dict(values[schema.SETTINGS]).get(key)
+    if zones is not None and chosen and chosen not in (*zones, "UTC"):
+        path = join(schema.SETTINGS.path, key)
+        message = f"{chosen} is not among the time zones of the jail"
+        reading.refuse(reading.origins[path], path, message, f"add it to {schema.JAIL_TIME_ZONES.path}")
+
+
 CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_php_version,
     _check_extensions,
@@ -282,6 +297,7 @@ CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_htaccess,
     _check_nginx_headers,
     _check_body_size,
+    _check_time_zones,
 )
 """The rules between keys; each keeps silent if one of its keys has a problem of its own."""
 
@@ -301,7 +317,7 @@ def _site(values: Values, reading: Reading) -> Site:
         isolation=values[schema.ISOLATION],
         php=_php(values),
         web=_web(values),
-        jail=Jail(charsets=values[schema.JAIL_CHARSETS]),
+        jail=_jail(values),
         writable=values[schema.WRITABLE],
         cron=values[schema.CRON],
         sftp=_sftp(values, reading),
@@ -313,6 +329,19 @@ def _sftp(values: Values, reading: Reading) -> Sftp | None:
     """Keys without another word mean that SFTP is wanted."""
     wanted = values[schema.SFTP] or schema.SFTP_KEYS.path in reading.origins
     return Sftp(values[schema.SFTP_KEYS]) if wanted else None
+
+
+def _jail(values: Values) -> Jail:
+    return Jail(
+        charsets=values[schema.JAIL_CHARSETS],
+        locales=values[schema.JAIL_LOCALES],
+        timezones=values[schema.JAIL_TIME_ZONES],
+        mysql=values[schema.JAIL_MYSQL],
+        postgresql=values[schema.JAIL_POSTGRESQL],
+        redis=values[schema.JAIL_REDIS],
+        dns=values[schema.JAIL_DNS],
+        proc=values[schema.JAIL_PROC],
+    )
 
 
 def _php(values: Values) -> Php:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from fpmjail_deb import __version__, maintscript, metadata
+from fpmjail_deb import __version__, maintscript, metadata, reach
 from fpmjail_deb import names as unit_names
 from fpmjail_deb.contents import Directory, Entry, File, PackagePlan, Symlink, with_parents
 from fpmjail_deb.nginx_host import nginx_values
@@ -66,6 +66,8 @@ def _values(site: Site, release: Release, names: SiteNames, where: Origins) -> M
         "web": virtual_host_values(site),
         "nginx": nginx_values(site) if site.web.server is WebServer.NGINX else None,
         "sandbox": sandbox(site),
+        "sockets": reach.sockets(site),
+        "server_units": reach.SERVER_UNITS if reach.sockets(site) else (),
         "filesystem": {"bind": names.bound, "writable": names.writable},
         "writable_paths": " ".join(f"-+{path}" for path in names.writable),
         "image_source": f"/var/lib/fpmjail/images/{profile(site, release)['id']}",
@@ -172,7 +174,8 @@ def _depends(site: Site, release: Release) -> tuple[str, ...]:
     php = f"php{php_version(site, release)}"
     extensions = sorted({f"{php}-{extension}" for extension in site.php.extensions})
     server = APACHE if site.web.server is WebServer.APACHE else NGINX
-    return (RUNTIME, f"{php}-fpm", *extensions, server, *(("openssh-server",) if site.sftp else ()))
+    declared = (("locales", site.jail.locales), ("openssh-server", site.sftp))
+    return (RUNTIME, f"{php}-fpm", *extensions, server, *(package for package, wanted in declared if wanted))
 
 
 def _paragraphs(site: Site, names: SiteNames) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from fpmjail_deb.site import Site
 CAPABILITIES = (
     "charsets", "dns", "locale-c", "php", "services", "sessions", "temporary-files", "timezones", "tls", "uploads",
 )  # fmt: skip
-"""What every dedicated jail can do."""
+"""What every dedicated jail can do. What a jail reaches outside of its image is no part of the profile."""
 
 LENGTH = 12
 
@@ -26,11 +26,12 @@ def profile(site: Site, release: Release) -> dict[str, object]:
     """Return the profile as it stands in site.json; its id is a digest of all the rest."""
     content: dict[str, object] = {
         "php": php_version(site, release),
-        "capabilities": sorted(set(CAPABILITIES)),
+        "capabilities": sorted({*CAPABILITIES, *(("locales",) if site.jail.locales else ())}),
         "charsets": sorted(set(site.jail.charsets)),
-        "locales": [],
+        "locales": sorted(set(site.jail.locales)),
         "programs": [],
         "libraries": "image",
+        "timezones": [] if site.jail.timezones is None else sorted({"UTC", *site.jail.timezones}),
     }
     return {"id": profile_id(content), **content}
 

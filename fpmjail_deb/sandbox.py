@@ -7,6 +7,7 @@ None names a path of the site: whoever runs something else for the site adds tho
 from __future__ import annotations
 
 from fpmjail_deb import names
+from fpmjail_deb.reach import PROC
 from fpmjail_deb.site import Site
 
 Directive = tuple[str, str]
@@ -24,8 +25,6 @@ _WALLS: tuple[Directive, ...] = (
     ("KeyringMode", "private"),
     ("ProtectSystem", "strict"),
     ("ProtectHome", "yes"),
-    ("ProtectProc", "invisible"),
-    ("ProcSubset", "pid"),
     ("ProtectClock", "yes"),
     ("ProtectHostname", "yes"),
     ("ProtectKernelTunables", "yes"),
@@ -52,4 +51,4 @@ _ERROR: Directive = ("SystemCallErrorNumber", "EPERM")
 def sandbox(site: Site) -> tuple[Directive, ...]:
     """Return the directives in the order in which systemd must read them: later filters change earlier ones."""
     slow_log = (_SLOW_LOG,) if site.php.pool.slow_log else ()
-    return (("Slice", names.slice_unit(site.name)), *_WALLS, *slow_log, _ERROR)
+    return (("Slice", names.slice_unit(site.name)), *_WALLS, *PROC[site.jail.proc], *slow_log, _ERROR)

@@ -15,11 +15,12 @@ from typing import Any, Generic
 
 import yaml
 
-from fpmjail_deb import jobs, keys, rules
+from fpmjail_deb import jail_rules, jobs, keys, rules
 from fpmjail_deb.document import join
+from fpmjail_deb.jail_rules import AllOr
 from fpmjail_deb.release import BUILT_IN, CHARSETS, PART_OF, RELEASES
 from fpmjail_deb.rules import ListRule, MapRule, Rule, T_co
-from fpmjail_deb.site import Htaccess, Isolation, Job, ProcessManager, WebServer
+from fpmjail_deb.site import Dns, Htaccess, Isolation, Job, Proc, ProcessManager, ServerSocket, WebServer
 
 DAY = 24 * 3600
 
@@ -333,7 +334,59 @@ JAIL_CHARSETS: Field[tuple[str, ...]] = Field(
     ListRule(rules.known("a character set of glibc such as CP1252", CHARSETS, CHARSET_ADVICE), "character sets"),
     "The character sets that iconv() converts beside UTF-8 and ASCII.",
     example="[CP1252, ISO-8859-15, SJIS]",
-    default="[CP1252, ISO-8859-15]",
+    default="[CP1252, ISO-8859-1, ISO-8859-15, UTF-16]",
+)
+JAIL_LOCALES: Field[tuple[str, ...]] = Field(
+    "jail.locales",
+    ListRule(jail_rules.locale(), "locales"),
+    "The locales of setlocale(), strftime(), sorting and gettext beside C.UTF-8; about 3 MB each. The intl extension "
+    "needs none of them.",
+    example="[fr_FR.UTF-8, de_DE.UTF-8]",
+    default="[]",
+)
+JAIL_TIME_ZONES: Field[tuple[str, ...] | None] = Field(
+    "jail.timezones",
+    AllOr(ListRule(jail_rules.time_zone(), "time zones")),
+    "The time zones that PHP knows. UTC is always one of them.",
+    example="[Europe/Paris, America/New_York]",
+    default="all",
+)
+JAIL_MYSQL: Field[ServerSocket] = Field(
+    "jail.mysql",
+    rules.choice(ServerSocket),
+    "Whether PHP reaches MariaDB or MySQL through its socket, as the host `localhost`. TCP works without.",
+    example="socket",
+    default="none",
+)
+JAIL_POSTGRESQL: Field[ServerSocket] = Field(
+    "jail.postgresql",
+    rules.choice(ServerSocket),
+    "Whether PHP reaches PostgreSQL through its socket in /run/postgresql.",
+    example="socket",
+    default="none",
+)
+JAIL_REDIS: Field[ServerSocket] = Field(
+    "jail.redis",
+    rules.choice(ServerSocket),
+    "Whether PHP reaches Redis through its socket in /run/redis; `unixsocketperm` in redis.conf says who may.",
+    example="socket",
+    default="none",
+)
+JAIL_DNS: Field[Dns] = Field(
+    "jail.dns",
+    rules.choice(Dns),
+    "Which host names PHP can resolve: all that the server can (`resolver`), those in the server's /etc/hosts "
+    "(`hosts`), or localhost only (`none`).",
+    example="hosts",
+    default="resolver",
+)
+JAIL_PROC: Field[Proc] = Field(
+    "jail.proc",
+    rules.choice(Proc),
+    "What PHP sees in /proc: its own processes (`none`), also the state of the whole server such as the load "
+    "(`private`), or every process of the server with its command line (`host`).",
+    example="private",
+    default="none",
 )
 WRITABLE: Field[tuple[str, ...]] = Field(
     "writable",
@@ -372,7 +425,8 @@ FIELDS: tuple[Field[Any], ...] = (
     IDLE_TIMEOUT, MAX_REQUESTS, REQUEST_TIMEOUT, SLOW_LOG,
     SETTINGS, ENVIRONMENT, MEMORY, TASKS,
     SERVER, DOCUMENT_ROOT, FRONT_CONTROLLER, HTACCESS, TLS, CERTIFICATE, KEY, REDIRECT, HEADERS, ACCESS_LOG,
-    JAIL_CHARSETS, WRITABLE, CRON, SFTP, SFTP_KEYS,
+    JAIL_CHARSETS, JAIL_LOCALES, JAIL_TIME_ZONES, JAIL_MYSQL, JAIL_POSTGRESQL, JAIL_REDIS, JAIL_DNS, JAIL_PROC,
+    WRITABLE, CRON, SFTP, SFTP_KEYS,
 )  # fmt: skip
 
 

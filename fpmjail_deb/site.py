@@ -39,6 +39,29 @@ class Htaccess(Enum):
     ALL = "all"
 
 
+class ServerSocket(Enum):
+    """Whether the jail has the directory in which a database server of this host has its socket."""
+
+    NONE = "none"
+    SOCKET = "socket"
+
+
+class Dns(Enum):
+    """Which host names the jail can resolve; `hosts` are those of the server's /etc/hosts."""
+
+    RESOLVER = "resolver"
+    HOSTS = "hosts"
+    NONE = "none"
+
+
+class Proc(Enum):
+    """What the jail sees in /proc; `host` shows every process of the server."""
+
+    NONE = "none"
+    PRIVATE = "private"
+    HOST = "host"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Location:
     """A place in a site description; line and column count from 1."""
@@ -110,9 +133,16 @@ class Web:
 
 @dataclass(frozen=True, slots=True)
 class Jail:
-    """What the jail holds beside PHP."""
+    """What the jail holds and reaches beside PHP; `timezones` None means all of them."""
 
     charsets: tuple[str, ...]
+    locales: tuple[str, ...]
+    timezones: tuple[str, ...] | None
+    mysql: ServerSocket
+    postgresql: ServerSocket
+    redis: ServerSocket
+    dns: Dns
+    proc: Proc
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from fpmjail_deb import names as unit_names
 from fpmjail_deb.origins import Origins
 from fpmjail_deb.pool import environment
 from fpmjail_deb.profile import php_version, profile
+from fpmjail_deb.reach import reach
 from fpmjail_deb.release import Release
 from fpmjail_deb.sandbox import sandbox
 from fpmjail_deb.site import Htaccess, Job, Site, WebServer
@@ -35,6 +36,7 @@ def site_json(site: Site, release: Release, names: SiteNames, origins: Origins, 
         "units": _units(site, names),
         "sandbox": [list(directive) for directive in sandbox(site)],
         "filesystem": {"bind": list(names.bound), "writable": list(names.writable)},
+        "jail": reach(site),
         "php": _php(site, release),
         "web": _web(site, names),
         "writable": list(site.writable),

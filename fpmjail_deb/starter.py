@@ -21,6 +21,7 @@ WORDPRESS: Mapping[str, str] = MappingProxyType(
         "php.pool.request_timeout": "5m",
         "php.settings": '{memory_limit: 256M, upload_max_filesize: 64M, post_max_size: 64M, max_input_vars: "3000"}',
         "php.limits.memory": "2G",
+        "jail.mysql": "socket",
         "writable": "[wp-content/uploads]",
     }
 )

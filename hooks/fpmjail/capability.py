@@ -7,7 +7,8 @@ runtime's rules of that name aside; without it the rules are added to them.
 
 A rule has one of these keys, and optionally `package` (named when something is missing), `optional` and `exclude`:
 `files`, `programs`, `objects`, `directories`: lists of patterns; `links`: path to target; `live`: path to the content
-that stands in for a missing file, or null; `php`, `charsets`: true. `{php}` and `{multiarch}` are filled in.
+that stands in for a missing file, or null; `php`, `charsets`, `locales`, `timezones`: true. `{php}` and `{multiarch}`
+are filled in.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from fpmjail.layout import Layout
 FORMAT = 1
 _PATTERNS = ("files", "programs", "objects", "directories")
 _TABLES = ("links", "live")
-_FLAGS = ("php", "charsets")
+_FLAGS = ("php", "charsets", "locales", "timezones")
 _RULE_KEYS = frozenset((*_PATTERNS, *_TABLES, *_FLAGS, "package", "optional", "exclude"))
 _KEYS = frozenset(("format", "name", "summary", "rules", "releases", "probe", "replace"))
 

@@ -33,6 +33,13 @@ GENERATION = re.compile(r"/\.image/([0-9a-f]{16})/")
 HARMLESS_DELETED = ("/dev/zero", "/memfd:", "/SYSV", "/[")
 ORIGINS = {
     "charsets": "jail.charsets",
+    "dns": "jail.dns",
+    "locales": "jail.locales",
+    "mysql": "jail.mysql",
+    "postgresql": "jail.postgresql",
+    "proc": "jail.proc",
+    "redis": "jail.redis",
+    "timezones": "jail.timezones",
     "php": "php.extensions",
     "sessions": "php.settings",
     "temporary-files": "php.settings",
@@ -41,6 +48,8 @@ ORIGINS = {
 REMEDIES = {
     "php": "missing extension: apt install php{version}-NAME, then: fpmjail refresh; else: journalctl -u {service}",
     "charsets": "name the charset as iconv -l does, or install its gconv module; then: fpmjail refresh",
+    "locales": "apt install --reinstall locales; then: fpmjail refresh",
+    "proc": "systemctl restart {service}",
     "timezones": "apt install --reinstall tzdata; then: fpmjail refresh",
     "tls": "apt install --reinstall ca-certificates openssl; then: fpmjail refresh",
     "services": "apt install netbase; then: fpmjail refresh",
@@ -407,9 +416,11 @@ def check(layout: Layout, site: Site, unapplied: Sequence[str] = ()) -> tuple[Fi
 
     `unapplied` says in words which of the admin's drop-ins are not live.
     """
+    from fpmjail import check_reach
+
     results = probe.run_all(layout, site)
     return (
-        *(judge_capability(site, result) for result in results),
+        *check_reach.check(layout, site, results),
         *check_files(layout, site),
         *check_running(layout, site),
         *check_generation(layout, site),

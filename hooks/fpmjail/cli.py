@@ -227,7 +227,15 @@ def files(arguments: argparse.Namespace, layout: Layout) -> int:
     if manifest is None:
         complain(f"the image of {site.name} has no complete generation: fpmjail refresh")
         return 1
-    if arguments.json:
+    if arguments.by_capability:
+        from fpmjail import cost
+
+        costs = cost.by_capability(manifest.entries, site.capabilities)
+        if arguments.json:
+            show_json([asdict(one) for one in costs])
+        else:
+            print(cost.text(costs))
+    elif arguments.json:
         show_json([asdict(entry) for entry in manifest.entries])
     else:
         print("\n".join(file_line(entry) for entry in manifest.entries if entry.type != "directory"))
@@ -282,7 +290,9 @@ def parser() -> argparse.ArgumentParser:
     checking = add(commands, check)
     checking.add_argument("site", metavar="SITE", nargs="*")
     checking.add_argument("--all", action="store_true", help="every installed site")
-    add(commands, files).add_argument("site", metavar="SITE")
+    copies = add(commands, files)
+    copies.add_argument("site", metavar="SITE")
+    copies.add_argument("--by-capability", action="store_true", help="only what each capability costs")
     add_exec(commands)
     add(commands, trigger, hidden=True).add_argument("names", nargs="*")
     return top

@@ -273,7 +273,8 @@ def _image_error(error: OSError, place: Path, wanted: Wanted) -> ImageError:
     if error.errno not in _FULL:
         return ImageError(f"the image cannot be built: {error}")
     free = os.statvfs(next(path for path in (place, *place.parents) if path.is_dir()))
-    needed = sum(known[1] for path, known in wanted.inputs.items() if known and path in set(wanted.sources))
+    sources = {item.source for item in wanted.items}
+    needed = sum(known[1] for path, known in wanted.inputs.items() if known and path in sources)
     return NoSpace(
         f"no space for the image in {place}: it needs up to {needed // 1_000_000 + 1} MB, "
         f"{free.f_bavail * free.f_frsize // 1_000_000} MB are free; the present one stays in use"
@@ -404,8 +405,12 @@ def _fill(
     candidate.mkdir()
     candidate.chmod(0o755)
     copier = _Copier(str(layout.root).rstrip("/"), candidate, wanted, _linkable(layout, profile.id))
-    entries = tuple(_entry(item, *copier.put(item), *owners.get(item.source, (None, None))) for item in wanted.items)
+    entries = tuple(_entry(item, *copier.put(item), *_owner(item, owners)) for item in wanted.items)
     return Manifest(profile.id, _digest(entries), _now(), entries)
+
+
+def _owner(item: Item, owners: Mapping[str, tuple[str, str]]) -> tuple[str, str] | tuple[None, None]:
+    return owners.get(item.owner or item.source, (None, None))
 
 
 def _linkable(layout: Layout, profile_id: str) -> dict[tuple[str, int], Path]:

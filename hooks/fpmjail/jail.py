@@ -12,7 +12,7 @@ import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpmjail import files
+from fpmjail import files, reach
 from fpmjail.image import Manifest
 from fpmjail.layout import Layout
 from fpmjail.site import Site, User
@@ -48,7 +48,14 @@ class File:
     mode: int = 0o644
 
 
-Piece = Directory | Link | File
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A file or link that the jail must not have; one that another choice in the description once made."""
+
+    path: str
+
+
+Piece = Directory | Link | File | Absent
 
 
 def skeleton(
@@ -64,7 +71,8 @@ def skeleton(
         *(Link(path, target) for path, target in MERGED.items()),
         Link("var/run", "../run"),
         Link("var/tmp", "../tmp"),
-        *etc_links(etc_names, live_names),
+        *etc_links(etc_names - reach.HIDDEN[site.jail.dns], live_names - reach.HIDDEN[site.jail.dns]),
+        *name_service(site.jail.dns, etc_names | live_names),
         *accounts(site.user, uid, gid),
     )
 
@@ -84,6 +92,17 @@ def etc_links(etc_names: frozenset[str], live_names: frozenset[str]) -> tuple[Li
     return (
         *(Link(f"etc/{name}", f"../.image/current/etc/{name}") for name in copied),
         *(Link(f"etc/{name}", f"../.image/live/{name}") for name in sorted(live_names)),
+    )
+
+
+def name_service(dns: str, image: frozenset[str]) -> tuple[Piece, ...]:
+    """What decides which host names resolve; a choice that was changed leaves nothing behind."""
+    own = reach.own_files(dns)
+    linked = image - reach.HIDDEN[dns]
+    known = frozenset().union(*reach.HIDDEN.values())
+    return (
+        *(File(f"etc/{name}", text) for name, text in sorted(own.items())),
+        *(Absent(f"etc/{name}") for name in sorted(known - own.keys() - linked)),
     )
 
 
@@ -125,3 +144,5 @@ def put(root: Path, piece: Piece) -> None:
             files.replace_link(path, target)
         case File(_, text, mode):
             files.replace_file(path, text.encode(), mode)
+        case Absent():
+            path.unlink(missing_ok=True)

@@ -34,6 +34,14 @@ def running(sites: Iterable[Site]) -> tuple[Master, ...]:
     return tuple(Master(site, pid) for site, pid in pairs if pid)
 
 
+def using(layout: Layout, sites: Iterable[Site], profile_id: str) -> tuple[Master, ...]:
+    """The running masters that have this image: a new version of a site may ask for another one, but until it is
+    configured the site keeps what it has."""
+    from fpmjail import state
+
+    return running(site for site in sites if (known := state.read(layout, site.name)) and known.profile == profile_id)
+
+
 def generations(maps: str) -> frozenset[str]:
     """The generations whose files appear in the text of a /proc/PID/maps (proc(5))."""
     return frozenset(GENERATION.findall(maps))

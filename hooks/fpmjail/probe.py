@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fpmjail import fastcgi, image, systemd
+from fpmjail import fastcgi, image, reach, systemd
 from fpmjail.fastcgi import DeadlineExceeded, FastcgiError, Response, Unreachable, WorkerDied
 from fpmjail.layout import Layout
 from fpmjail.site import Profile, Site
@@ -38,6 +38,7 @@ EXTENSIONS_OF_PACKAGE = {
     "xml": ("dom", "simplexml", "xml", "xmlreader", "xmlwriter", "xsl"),
 }
 DEATHS = {
+    "locales": "a locale of another glibc can do this",
     "timezones": "without /usr/share/zoneinfo date() ends in SIGSEGV",
     "charsets": "a gconv module of another glibc can do this",
 }
@@ -72,6 +73,11 @@ class Expectation:
     directories: tuple[str, ...] = ()
     present: frozenset[str] = frozenset()
     hosts: tuple[str, ...] = ()
+    dns: str = "resolver"
+    proc: str = "none"
+    locales: tuple[str, ...] = ()
+    timezones: tuple[str, ...] = ()
+    sockets: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def printable(text: str, longest: int = LONGEST_TEXT) -> str:
@@ -100,11 +106,26 @@ def arguments(name: str, expected: Expectation) -> dict[str, object]:
             return {"charsets": list(expected.charsets)}
         case "uploads":
             return {"sha256": hashlib.sha256(UPLOAD).hexdigest()}
-        case "dns" | "services":
-            present = [path for path in HOST_FILES[name] if path in expected.present]
-            return {"present": present, "hosts": list(expected.hosts) if "/etc/hosts" in present else []}
+        case "dns":
+            return dns_arguments(expected)
+        case "services":
+            return {"present": [path for path in HOST_FILES[name] if path in expected.present]}
+        case "proc":
+            return {"proc": expected.proc}
+        case "locales" | "timezones":
+            return {name: list(expected.locales if name == "locales" else expected.timezones)}
+        case _ if name in dict(expected.sockets):
+            return {"sockets": list(dict(expected.sockets)[name])}
         case _:
             return {}
+
+
+def dns_arguments(expected: Expectation) -> dict[str, object]:
+    """What the probe of host names is told: without a resolver the jail must have none of its own accord."""
+    wanted = {"resolver": ("/etc/resolv.conf", "/etc/hosts"), "hosts": ("/etc/hosts",), "none": ()}[expected.dns]
+    present = [path for path in wanted if path in expected.present]
+    known = list(expected.hosts) if "/etc/hosts" in present else ["localhost"] if expected.dns == "none" else []
+    return {"dns": expected.dns, "present": present, "hosts": known}
 
 
 def body_of(name: str) -> tuple[str, bytes]:
@@ -237,6 +258,9 @@ def of_site(layout: Layout, site: Site) -> Expectation:
         of_server(layout, site.profile, generation),
         extensions=extensions_of(site.php.extensions),
         directories=(str(site.paths.document_root),),
+        dns=site.jail.dns,
+        proc=site.jail.proc,
+        sockets=tuple((name, reach.sockets(layout, name)) for name, _ in site.jail.sockets),
     )
 
 
@@ -248,6 +272,8 @@ def of_server(layout: Layout, profile: Profile, generation: str) -> Expectation:
         version=profile.php,
         generation=generation,
         charsets=profile.charsets,
+        locales=profile.locales,
+        timezones=profile.timezones,
         present=frozenset(files),
         hosts=loopback_names(hosts),
     )
@@ -260,5 +286,5 @@ def run(layout: Layout, site: Site, name: str) -> Result:
 
 def run_all(layout: Layout, site: Site) -> tuple[Result, ...]:
     """Run the probe of every capability of an installed site; never raises."""
-    names = available(layout.probes, site.profile.capabilities)
+    names = available(layout.probes, site.capabilities)
     return ask_all(site.paths.socket, names, of_site(layout, site))

@@ -83,6 +83,10 @@ def renew(task: Task) -> Outcome:
         return settle(task, current)
     if current and known and hold and hold.digest == known:
         return task.kept(Decision.HELD, hold.reason)
+    if profile.locales:
+        from fpmjail import locales
+
+        locales.compile_all(layout, profile.locales)
     definitions = capability.load(layout)
     want = wanted(profile, definitions, layout)
     owners = packages.owners(want.sources, layout.root)
@@ -101,7 +105,7 @@ def settle(task: Task, current: str) -> Outcome:
         image.clear_hold(task.layout, task.profile.id)
     if task.mode.dry_run or not task.pending.exists():
         return task.kept(Decision.CURRENT)
-    behind = masters.outdated(masters.running(task.sites), current)
+    behind = masters.outdated(masters.using(task.layout, task.sites, task.profile.id), current)
     stuck = masters.reload(task.layout, behind, current)
     if not stuck:
         finish(task, {current})
@@ -153,7 +157,7 @@ def switch(task: Task, manifest: Manifest, warnings: tuple[str, ...]) -> Outcome
 
     A site that did not work before cannot speak against the new generation.
     """
-    running = masters.running(task.sites)
+    running = masters.using(task.layout, task.sites, task.profile.id)
     unwell = masters.unwell(task.layout, running)
     files.touch(task.pending)
     before = image.switch(task.layout, task.profile.id, manifest.digest)
@@ -172,7 +176,7 @@ def switch(task: Task, manifest: Manifest, warnings: tuple[str, ...]) -> Outcome
 def go_back(task: Task, before: str, manifest: Manifest, stuck: Mapping[str, str]) -> Outcome:
     """Sites that worked before do not work with the new generation: the old one comes back for all of them."""
     image.switch(task.layout, task.profile.id, before)
-    masters.reload(task.layout, masters.running(task.sites), before)
+    masters.reload(task.layout, masters.using(task.layout, task.sites, task.profile.id), before)
     task.pending.unlink(missing_ok=True)
     return refuse(task, manifest, blame(stuck))
 

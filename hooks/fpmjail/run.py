@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
-from fpmjail import files, refresh, state, systemd
+from fpmjail import files, image, refresh, state, systemd
 from fpmjail import site as sites
 from fpmjail.layout import Layout
 from fpmjail.refresh import Decision, Mode, Outcome
@@ -35,6 +35,7 @@ def once(layout: Layout, mode: Mode, say: Say, profiles: frozenset[str] = frozen
     for outcome in outcomes:
         if outcome.decision is not Decision.CURRENT or outcome.words:
             say(refresh.line(outcome))
+    heal(found, say)
     return outcomes
 
 
@@ -91,7 +92,26 @@ def last_word(layout: Layout, say: Say) -> tuple[Outcome, ...]:
         outcomes = once(layout, Mode(final=True), say)
         if requested(layout) == asked and all(o.decision is not Decision.SWITCH for o in outcomes):
             break
+    look_again(layout, say)
     return outcomes
+
+
+def look_again(layout: Layout, say: Say) -> None:
+    """Follow what changed meanwhile: while its service runs, systemd does not watch the paths of a path unit."""
+    found, _ = sites.installed(layout)
+    with files.lock(layout.lock_file):
+        for profile_id in sorted({site.profile.id for site in found}):
+            image.follow_live(layout, profile_id)
+    heal(found, say)
+
+
+def heal(found: Iterable[sites.Site], say: Say) -> None:
+    """Let sites see the sockets of servers that arrived, or came back."""
+    reaching = [site for site in found if site.jail.sockets]
+    if reaching:
+        from fpmjail import reach
+
+        reach.heal(reaching, say)
 
 
 def trigger(layout: Layout, names: frozenset[str], say: Say) -> None:

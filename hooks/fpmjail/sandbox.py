@@ -18,6 +18,7 @@ def directives(site: Site) -> tuple[tuple[str, str], ...]:
     return (
         *site.sandbox,
         ("BindPaths", " ".join(map(str, site.filesystem.bind))),
+        *(("BindReadOnlyPaths", f"-{directory}") for _, directory in site.jail.sockets),
         ("TemporaryFileSystem", SHARED_MEMORY),
         ("ReadWritePaths", writable),
         ("NoExecPaths", writable),

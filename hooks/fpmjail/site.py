@@ -28,8 +28,13 @@ _VERSION = r"[0-9][A-Za-z0-9.+~-]{0,99}"
 _DOMAIN = r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 _RELATIVE = r"[^/\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,1023}"
 _PHP = r"[0-9]{1,2}\.[0-9]{1,2}"
+_TIME_ZONE = r"[A-Z][A-Za-z0-9_+-]{0,30}(/[A-Za-z][A-Za-z0-9_+-]{0,30}){0,2}"
+_LOCALE = r"[a-z]{2,3}(_[A-Z]{2})?\.[A-Z][A-Za-z0-9_-]{0,30}(@[a-z]{1,30})?"
 _WEEK = 7 * 86400  # seconds
 _LINE = r"[^\x00-\x1f\x7f]{0,1023}"
+
+
+SERVER_DIRECTORIES = {"mysql": Path("/run/mysqld"), "postgresql": Path("/run/postgresql"), "redis": Path("/run/redis")}
 
 
 class SiteError(Exception):
@@ -57,7 +62,10 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What an image must hold; sites with the same profile share one image. `id` is the digest of all the rest."""
+    """What an image must hold; sites with the same profile share one image. `id` is the digest of all the rest.
+
+    No `timezones` means all of them.
+    """
 
     id: str
     php: str
@@ -66,10 +74,11 @@ class Profile:
     locales: tuple[str, ...]
     programs: tuple[str, ...]
     libraries: str
+    timezones: tuple[str, ...] = ()
 
     def content(self) -> dict[str, object]:
         """The profile without its id, as it stands in site.json."""
-        names = ("php", "capabilities", "charsets", "locales", "programs", "libraries")
+        names = ("php", "capabilities", "charsets", "locales", "programs", "libraries", "timezones")
         return {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
 
 
@@ -102,6 +111,15 @@ class Filesystem:
 
     bind: tuple[Path, ...]
     writable: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Jail:
+    """What the jail reaches and sees outside of its image; `sockets` are directories of servers, by their names."""
+
+    dns: str
+    proc: str
+    sockets: tuple[tuple[str, Path], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +190,7 @@ class Site:
     units: Units
     sandbox: tuple[tuple[str, str], ...]
     filesystem: Filesystem
+    jail: Jail
     php: Php
     web: Web
     writable: tuple[str, ...]
@@ -179,6 +198,11 @@ class Site:
     environment: tuple[tuple[str, str], ...] = ()
     cron: tuple[Job, ...] = ()
     sftp: Sftp | None = None
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """All that can be asked of this site: what its image has, and what it reaches outside."""
+        return (*self.profile.capabilities, "proc", *(name for name, _ in self.jail.sockets))
 
 
 class _Fields:
@@ -308,18 +332,18 @@ def _profile(fields: _Fields) -> Profile:
         php=fields.text("php", _PHP),
         capabilities=fields.texts("capabilities", r"[a-z][a-z0-9-]{0,40}"),
         charsets=fields.texts("charsets", r"[A-Za-z0-9][A-Za-z0-9_.:()+-]{0,60}"),
-        locales=fields.texts("locales", r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,60}"),
+        locales=fields.texts("locales", _LOCALE),
         programs=fields.texts("programs", r"/?[A-Za-z0-9][A-Za-z0-9_./+-]{0,200}"),
         libraries=fields.choice("libraries", "image"),
+        timezones=fields.texts("timezones", _TIME_ZONE),
     )
     fields.end()
-    for name in ("capabilities", "charsets", "locales", "programs"):
+    for name in ("capabilities", "charsets", "locales", "programs", "timezones"):
         values = getattr(profile, name)
         if list(values) != sorted(set(values)):
             raise _Problem(f"profile.{name}", "must be sorted and without repetition")
-    for name in ("locales", "programs"):
-        if getattr(profile, name):
-            raise _Problem(f"profile.{name}", "is not known here; it needs a newer fpmjail")
+    if profile.programs:
+        raise _Problem("profile.programs", "is not known here; it needs a newer fpmjail")
     if profile.id != profile_id(profile.content()):
         raise _Problem("profile.id", "is not the digest of the profile")
     return profile
@@ -370,6 +394,19 @@ def _filesystem(fields: _Fields) -> Filesystem:
     filesystem = Filesystem(fields.path_list("bind"), fields.path_list("writable"))
     fields.end()
     return filesystem
+
+
+def _jail(fields: _Fields) -> Jail:
+    jail = Jail(
+        dns=fields.choice("dns", "resolver", "hosts", "none"),
+        proc=fields.choice("proc", "none", "private", "host"),
+        sockets=tuple((name, Path(directory)) for name, directory in fields.table("sockets")),
+    )
+    fields.end()
+    for name, directory in jail.sockets:
+        if SERVER_DIRECTORIES.get(name) != directory:
+            raise _Problem(f"jail.sockets.{name}", f"`{directory}` is not known here; it needs a newer fpmjail")
+    return jail
 
 
 def _php(fields: _Fields) -> Php:
@@ -456,6 +493,7 @@ def _site(fields: _Fields) -> Site:
         units=_units(fields.fields("units"), package),
         sandbox=fields.pairs("sandbox"),
         filesystem=_filesystem(fields.fields("filesystem")),
+        jail=_jail(fields.fields("jail")),
         php=_php(fields.fields("php")),
         web=_web(fields.fields("web")),
         writable=fields.relatives("writable"),

@@ -26,7 +26,8 @@ _PROBES = "/usr/share/fpmjail/probes/*.php"
 @dataclass(frozen=True, slots=True)
 class Item:
     """One thing in an image. `path` is relative to it; `kind` is file, link or directory; `source` is the host's path
-    of a file or a kept link; `mode` never has more than 0755."""
+    of a file or a kept link; `mode` never has more than 0755; `owner` is the host's path whose package made the file,
+    where that is not `source`."""
 
     path: str
     kind: str
@@ -34,6 +35,7 @@ class Item:
     target: str
     source: str
     capability: str
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,14 @@ class Wanted:
     @property
     def sources(self) -> tuple[str, ...]:
         """The host paths of everything in it, to ask dpkg for their owners."""
-        return tuple(sorted({item.source for item in self.items if item.source}))
+        return tuple(sorted({item.owner or item.source for item in self.items if item.source}))
 
 
 def wanted(profile: Profile, definitions: Definitions, layout: Layout) -> Wanted:
     """Work out the image of `profile` on the host below `layout.root`. Reads, changes nothing."""
     collector = _Collector(profile, layout)
     collector.sources(definitions, layout)
-    for name in profile.capabilities:
+    for name in sorted(profile.capabilities, key=lambda name: (name != "php", name)):
         capability = definitions.capabilities.get(name)
         if capability is None:
             collector.lack(name, f"capability {name}", "is not known here", _OWN)
@@ -95,7 +97,8 @@ def wanted(profile: Profile, definitions: Definitions, layout: Layout) -> Wanted
 
 
 class _Collector:
-    """Gathers items rule by rule; the first capability that wants a path names it."""
+    """Gathers items rule by rule; the first capability that wants a path names it, PHP itself before all others:
+    nobody saves libc by doing without character sets."""
 
     def __init__(self, profile: Profile, layout: Layout) -> None:
         self._profile = profile
@@ -123,7 +126,11 @@ class _Collector:
         if rule.kind == "php":
             self._php(capability, rule)
         elif rule.kind == "charsets":
-            self._charsets(capability, rule)
+            self._charsets(capability, rule, self._profile.charsets)
+        elif rule.kind == "locales":
+            self._locales(capability, rule)
+        elif rule.kind == "timezones":
+            self._time_zones(capability, rule)
         elif rule.kind == "links":
             self._make_links(capability, rule)
         elif rule.kind == "live":
@@ -196,7 +203,7 @@ class _Collector:
             name = posixpath.basename(source)
             self._live[name] = Live(name, source, default)
 
-    def _charsets(self, capability: str, rule: Rule) -> None:
+    def _charsets(self, capability: str, rule: Rule, names: Iterable[str]) -> None:
         from fpmjail import charset
 
         directory = self._fill("/usr/lib/{multiarch}/gconv")
@@ -205,12 +212,32 @@ class _Collector:
         for path in (*tables, *self._host.glob(f"{directory}/gconv-modules.cache")):
             self._add(capability, path, rule)
         objects = Rule("objects", package=rule.package)
-        for name in self._profile.charsets:
+        for name in names:
             files = modules.of(name)
             if files is None:
                 self.lack(capability, f"charset {name}", "is not known to glibc", rule.package)
             for file in files or ():
                 self._add(capability, posixpath.join(directory, file.removesuffix(".so") + ".so"), objects)
+
+    def _locales(self, capability: str, rule: Rule) -> None:
+        """The locales as locales.compile_all left them; one with another charset than UTF-8 needs that one too."""
+        from fpmjail import locales
+
+        for one in map(locales.parse, self._profile.locales):
+            place = locales.place(self._host, one)
+            fault = locales.fault(self._host, one, place)
+            if fault:
+                self.lack(capability, f"locale {one.name}", fault, rule.package)
+                continue
+            for source in self._host.glob(f"{place}/**"):
+                path = f"{locales.INSTALLED}/{one.directory}{source.removeprefix(place)}".lstrip("/")
+                self._put(Item(path, FILE, 0o644, "", self._host.resolve(source).path, capability, one.definition))
+        self._charsets(capability, Rule("charsets", package="libc6"), locales.charsets(self._profile.locales))
+
+    def _time_zones(self, capability: str, rule: Rule) -> None:
+        zones = ("UTC", *self._profile.timezones) if self._profile.timezones else ("**",)
+        patterns = tuple(f"/usr/share/zoneinfo/{zone}" for zone in zones)
+        self._patterns(capability, Rule("files", patterns, exclude=rule.exclude, package=rule.package))
 
     def _php(self, capability: str, rule: Rule) -> None:
         """Both programs of PHP with all extensions that their own configuration loads."""

@@ -6,7 +6,10 @@ declare(strict_types=1);
 
 require __DIR__ . '/probe.inc.php';
 
-const EURO_SIGN = ['CP1252' => "\x80", 'WINDOWS-1252' => "\x80", 'ISO-8859-15' => "\xA4", 'ISO8859-15' => "\xA4"];
+const EURO_SIGN = [
+    'CP1252' => "\x80", 'WINDOWS-1252' => "\x80", 'ISO-8859-15' => "\xA4", 'ISO8859-15' => "\xA4",
+    'UTF-16LE' => "\xAC\x20", 'UTF-16BE' => "\x20\xAC",
+];
 
 $probe = Fpmjail\Probe::begin();
 $charsets = $probe->strings('charsets');

@@ -17,7 +17,7 @@ from fpmjail.facts import Entry, Master, Process, Visit
 from fpmjail.mounts import Mount
 from fpmjail.places import SiteFault
 from fpmjail.probe import Result
-from fpmjail.site import Filesystem, Job, Paths, Php, Profile, Sftp, Site, Tls, Units, User, Web
+from fpmjail.site import Filesystem, Jail, Job, Paths, Php, Profile, Sftp, Site, Tls, Units, User, Web
 from fpmjail.vhost import Lacks
 
 UID, GID, WEB = 990, 991, 33
@@ -47,6 +47,7 @@ SITE = Site(
     units=Units("site-example-jail.service", "site-example-jail.socket", ("image.mount",), ()),
     sandbox=(),
     filesystem=Filesystem((Path("/var/www/example"),), (Path("/var/www/example"), Path("/tmp"))),
+    jail=Jail("resolver", "none", ()),
     php=Php("8.4", ("curl",), 120),
     web=Web("apache", "site-example-jail", ("example.org",), ("proxy_fcgi",), "safe", None),
     writable=(),

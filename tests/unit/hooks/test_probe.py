@@ -95,7 +95,7 @@ def test_only_true_is_good_whatever_json_comes_back(checks: object) -> None:
 
 def test_each_probe_is_told_only_what_it_compares() -> None:
     assert probe.arguments("charsets", EXPECTED) == {"charsets": ["CP1252"]}
-    assert probe.arguments("dns", EXPECTED) == {"present": ["/etc/hosts"], "hosts": ["localhost"]}
+    assert probe.arguments("dns", EXPECTED) == {"dns": "resolver", "present": ["/etc/hosts"], "hosts": ["localhost"]}
     assert probe.arguments("services", EXPECTED)["present"] == ["/etc/services"]
     assert probe.arguments("tls", EXPECTED) == {}
     assert probe.arguments("php", EXPECTED) == {
@@ -108,7 +108,7 @@ def test_each_probe_is_told_only_what_it_compares() -> None:
 
 def test_a_host_without_a_hosts_file_asks_for_no_name() -> None:
     bare = probe.Expectation(version="8.4", generation="", charsets=(), hosts=("localhost",))
-    assert probe.arguments("dns", bare) == {"present": [], "hosts": []}
+    assert probe.arguments("dns", bare) == {"dns": "resolver", "present": [], "hosts": []}
 
 
 def test_the_upload_is_what_a_browser_sends() -> None:

@@ -22,6 +22,7 @@ PROFILE: dict[str, object] = {
     "locales": [],
     "programs": [],
     "libraries": "image",
+    "timezones": [],
 }
 
 EXAMPLE: dict[str, Any] = {
@@ -52,6 +53,7 @@ EXAMPLE: dict[str, Any] = {
     },
     "sandbox": [["NoNewPrivileges", "yes"], ["SystemCallFilter", "@system-service"]],
     "filesystem": {"bind": ["/var/www/example"], "writable": ["/var/www/example", "/tmp"]},
+    "jail": {"dns": "hosts", "proc": "private", "sockets": {"mysql": "/run/mysqld"}},
     "php": {"version": "8.4", "extensions": ["curl", "gd"], "request_timeout": 120},
     "web": {
         "server": "apache",
@@ -175,6 +177,11 @@ def test_an_unknown_choice_asks_for_a_newer_runtime(path: str, value: str) -> No
         ("sftp", {"configuration": "/etc/passwd"}),
         ("origins", []),
         ("version", "1.0 rm"),
+        ("jail.sockets", {"mysql": "/run/other"}),
+        ("jail.sockets", {"oracle": "/run/mysqld"}),
+        ("jail.dns", "all"),
+        ("profile.timezones", ["Europe/../../etc"]),
+        ("profile.locales", ["../fr_FR.UTF-8"]),
         ("profile.id", "0" * 12),
         ("profile.capabilities", ["php", "charsets"]),
         ("profile.charsets", ["CP1252", "CP1252"]),

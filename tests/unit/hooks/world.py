@@ -86,16 +86,24 @@ def _php(root: Path) -> None:
         link(root, f"etc/php/8.4/{variant}/conf.d/20-gd.ini", "/etc/php/8.4/mods-available/gd.ini")
 
 
-def profile(*capabilities: str, charsets: tuple[str, ...] = ("CP1252",), php: str = "8.4") -> Profile:
+def profile(
+    *capabilities: str,
+    charsets: tuple[str, ...] = ("CP1252",),
+    php: str = "8.4",
+    locales: tuple[str, ...] = (),
+    timezones: tuple[str, ...] = (),
+) -> Profile:
     content: dict[str, object] = {
         "php": php,
         "capabilities": sorted(capabilities),
         "charsets": list(charsets),
-        "locales": [],
+        "locales": list(locales),
         "programs": [],
         "libraries": "image",
+        "timezones": list(timezones),
     }
-    return Profile(profile_id(content), php, tuple(sorted(capabilities)), charsets, (), (), "image")
+    names = tuple(sorted(capabilities))
+    return Profile(profile_id(content), php, names, charsets, locales, (), "image", timezones)
 
 
 def want(layout: Layout, one: Profile) -> Wanted:

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a jail can reach and see beside its own files: database servers, host names, /proc."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from fpmjail_deb.site import Proc, ServerSocket, Site
+
+DIRECTORIES: Mapping[str, str] = MappingProxyType(
+    {"mysql": "/run/mysqld", "postgresql": "/run/postgresql", "redis": "/run/redis"}
+)
+"""Where Debian's packages put each server's socket. Never the socket itself: each start of the server makes one."""
+
+SERVER_UNITS = ("mariadb.service", "mysql.service", "postgresql.service", "redis-server.service")
+"""Whoever starts with one of these starts after it, so that its directory is there."""
+
+PROC: Mapping[Proc, tuple[tuple[str, str], ...]] = MappingProxyType(
+    {
+        Proc.NONE: (("ProtectProc", "invisible"), ("ProcSubset", "pid")),
+        Proc.PRIVATE: (("ProtectProc", "invisible"), ("ProcSubset", "all")),
+        Proc.HOST: (("ProtectProc", "default"), ("ProcSubset", "all")),
+    }
+)
+"""What the jail sees of /proc, in systemd's words, systemd.exec(5)."""
+
+
+def sockets(site: Site) -> dict[str, str]:
+    """Return the directory of each server's socket that the site has, by the server's name."""
+    chosen = {"mysql": site.jail.mysql, "postgresql": site.jail.postgresql, "redis": site.jail.redis}
+    return {name: DIRECTORIES[name] for name, choice in chosen.items() if choice is ServerSocket.SOCKET}
+
+
+def reach(site: Site) -> dict[str, object]:
+    """Return the group `jail` of site.json."""
+    return {"dns": site.jail.dns.value, "proc": site.jail.proc.value, "sockets": sockets(site)}
