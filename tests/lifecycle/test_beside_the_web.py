@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -76,6 +77,14 @@ def transfer(server: Server, *lines: str, key: str = KEY) -> Completed:
     """A batch of sftp(1), which ends at the first line that fails."""
     options = ["-i", key, "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes"]
     return server.run("sftp", "-q", "-b", "-", *options, "_site-example@127.0.0.1", input="\n".join(lines), check=False)
+
+
+def open_session(server: Server) -> subprocess.Popen[str]:
+    """An owner who is connected and does nothing."""
+    asked = ["sftp", "-q", "-i", KEY, "-o", "StrictHostKeyChecking=no", "_site-example@127.0.0.1"]
+    session = server.container.popen(*asked, stdin=subprocess.PIPE)
+    wait_for(lambda: server.run("pgrep", "-u", "_site-example", "sshd", check=False).good)
+    return session
 
 
 def log_in(server: Server, *options: str) -> Completed:
@@ -240,16 +249,13 @@ def test_there_is_no_shell_no_tunnel_and_no_password(server: Server, options: tu
 
 
 def test_the_sites_php_cannot_reach_the_session_of_its_owner(server: Server) -> None:
-    command = f"sleep 8 | sftp -q -i {KEY} -o StrictHostKeyChecking=no _site-example@127.0.0.1"
-    session = server.container.popen("sh", "-c", command)
-    wait_for(lambda: server.run("pgrep", "-u", "_site-example", "sshd", check=False).good)
+    session = open_session(server)
     found = server.run("pgrep", "-u", "_site-example", "sshd").stdout.split()
     code = 'foreach ($argv as $p) { var_dump(@scandir("/proc/$p/root"), @file_get_contents("/proc/$p/maps")); }'
     answer = execute(server, "php", "-r", code, "--", *found)
     assert set(answer.stdout.split()) == {"bool(false)"}, answer.output
     assert server.faults() == []
-    session.terminate()
-    session.wait(20)
+    session.communicate(timeout=20)
 
 
 def test_a_locked_account_of_a_server_without_pam_gets_in_and_is_locked_again(server: Server) -> None:
@@ -296,11 +302,13 @@ def test_an_administrators_settings_that_count_more_are_named(server: Server) ->
 
 def test_disable_stops_jobs_commands_and_sftp_until_enable(server: Server) -> None:
     wait_for(lambda: job(server, "slow")["running"])
-    session = server.container.popen("fpmjail", "exec", "example", "--", "php", "-r", "sleep(60);")
+    command = server.container.popen("fpmjail", "exec", "example", "--", "php", "-r", "sleep(60);")
+    session = open_session(server)
     wait_for(lambda: commands(server))
     server.run("fpmjail", "disable", "example")
-    session.wait(20)
+    command.wait(20)
     assert server.run("pgrep", "-u", "_site-example", check=False).stdout == ""
+    session.communicate(timeout=20)
     assert not transfer(server, "pwd").good and not server.exists(DROP_IN)
     assert "it is switched off: fpmjail enable example" in execute(server, "php", "-v").stderr
     server.run("systemctl", "start", timer("slow"))  # as a boot does
