@@ -487,10 +487,11 @@ def markdown() -> str:
 
 def _definition(row: Field[Any]) -> str:
     key = row.path.rpartition(".")[2]
+    example = re.sub(r"(\S{25})\S{25,}", r"\1...", row.example)  # a whole public key is wider than a page
     return (
         f"**{row.path}**\n"
         f":   {row.doc}\n\n"
-        f"    Value: {_literal(row.rule.expected)}. {_default(row)} Example: `{key}: {row.example}`"
+        f"    Value: {_literal(row.rule.expected)}. {_default(row)} Example: `{key}: {example}`"
     )
 
 

@@ -306,9 +306,9 @@ def test_disable_stops_jobs_commands_and_sftp_until_enable(server: Server) -> No
     session = open_session(server)
     wait_for(lambda: commands(server))
     server.run("fpmjail", "disable", "example")
-    for ended in (command, session):
-        ended.wait(20)
+    command.wait(20)
     assert server.run("pgrep", "-u", "_site-example", check=False).stdout == ""
+    session.communicate(timeout=20)
     assert not transfer(server, "pwd").good and not server.exists(DROP_IN)
     assert "it is switched off: fpmjail enable example" in execute(server, "php", "-v").stderr
     server.run("systemctl", "start", timer("slow"))  # as a boot does
