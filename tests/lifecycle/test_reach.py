@@ -110,6 +110,7 @@ def server(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
     bed.publish_own_packages()
     there = Server(bed, tmp_path_factory.mktemp("dist"))
     there.shell("rm -rf /run/mysqld; printf '192.0.2.9 known.example.net\\n' >>/etc/hosts")
+    there.write("/opt/listener.py", LISTENER)
     there.publish(MINIMAL, "minimal.yaml")
     there.publish(REACHING, "example.yaml")
     there.install("site-minimal-jail", "site-example-jail")
@@ -141,7 +142,6 @@ def seconds_until(true: Callable[[], bool], patience: float = 30.0) -> float:
 
 def listen(server: Server, unit: str, directory: str, path: str, answer: str, *properties: str) -> None:
     """Start a stand-in for a database server, with a directory as Debian's unit makes it."""
-    server.write("/opt/listener.py", LISTENER)
     runtime = [f"--property=RuntimeDirectory={directory}", *(f"--property={one}" for one in properties)]
     server.run("systemd-run", "-q", f"--unit={unit}", *runtime, "python3", "/opt/listener.py", path, answer)
 
