@@ -53,7 +53,7 @@ def apache_modules(site: Site) -> tuple[str, ...]:
     """Return the modules, beyond those that Apache cannot be without, that this site's virtual host speaks to."""
     if site.web.server is not WebServer.APACHE:
         return ()
-    modules = {"dir", "headers", "proxy_fcgi"}
+    modules = {"dir", "headers", "proxy_fcgi", "setenvif"}
     if site.web.htaccess is Htaccess.SAFE:
         modules |= {"alias"}
     if site.web.htaccess is Htaccess.ALL:

@@ -68,6 +68,14 @@ def test_paths_agree_inside_and_outside(server: Server) -> None:
     assert page.body == "/var/www/example/htdocs/paths.php /var/www/example/htdocs /extra"
 
 
+def test_a_chunked_request_reaches_php_whole(server: Server) -> None:
+    server.write_page("length.php", "<?php echo strlen(file_get_contents('php://input'));")
+    server.shell("head -c 3000000 /dev/zero >/root/body")
+    sent = ("-H", "Transfer-Encoding: chunked", "-H", "Expect:", "--data-binary", "@/root/body")
+    page = server.get("/length.php", "example.org", *sent)
+    assert page.body == "3000000", page
+
+
 def test_a_second_install_changes_nothing(server: Server) -> None:
     before = main_pid(server)
     server.apt("install", "--reinstall", PACKAGE)
