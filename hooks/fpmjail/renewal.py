@@ -113,9 +113,10 @@ def settle(task: Task, current: str) -> Outcome:
 
 
 def finish(task: Task, keep: set[str]) -> None:
-    """The switch is complete: unmark it and drop generations that nobody needs."""
-    task.pending.unlink(missing_ok=True)
+    """The switch is complete: drop generations that nobody needs, and what a killed run left of one; unmark it last."""
     image.prune(task.layout, task.profile.id, keep)
+    image.sweep(task.layout, task.profile.id)
+    task.pending.unlink(missing_ok=True)
 
 
 def take_up(task: Task, want: Wanted, owners: Owners) -> Outcome:
