@@ -54,10 +54,13 @@ def test_response_headers_of_the_description_reach_the_visitor_of_a_php_page(ser
     assert "x-content-type-options: nosniff" in server.get("/").headers.lower()
 
 
-def test_a_missing_script_is_a_plain_404(server: Server) -> None:
-    page = server.get("/missing-directory/missing.php")
-    assert page.status in (200, 404)
-    assert "File not found" not in page.body and "Primary script unknown" not in page.body
+def test_a_missing_script_is_a_plain_404_and_with_a_front_controller_a_page_of_its_own(server: Server) -> None:
+    assert server.get("/missing/missing.php").body == "hello from fpm-fcgi own\n"
+    server.run("mv", "/var/www/example/htdocs/index.php", "/root/index.php")
+    page = server.get("/missing/missing.php")
+    server.run("mv", "/root/index.php", "/var/www/example/htdocs/index.php")
+    assert page.status == 404
+    assert "was not found on this server" in page.body and "File not found." not in page.body
 
 
 def test_paths_agree_inside_and_outside(server: Server) -> None:
