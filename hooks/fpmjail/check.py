@@ -39,6 +39,8 @@ ORIGINS = {
     "postgresql": "jail.postgresql",
     "proc": "jail.proc",
     "redis": "jail.redis",
+    "restricted-shell": "jail.shell",
+    "shell": "jail.shell",
     "timezones": "jail.timezones",
     "php": "php.extensions",
     "sessions": "php.settings",
