@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fpmjail import (
+    checked,
     cron,
     dropin,
     facts,
@@ -287,6 +288,7 @@ def remove(layout: Layout, name: str, say: Say) -> None:
         for words in unmount(site.paths.jail):
             say(words)
         state.forget(layout, name)
+        checked.forget(layout, name)
         drop_image(layout, site, say)
 
 

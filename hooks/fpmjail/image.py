@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 FILE, LINK, DIRECTORY = "file", "link", "directory"
-_UNFINISHED = ".build-"
+UNFINISHED = ".build-"
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _LARGEST_FILE = 512 << 20
 _LARGEST_LIVE = 1 << 20
@@ -245,7 +245,7 @@ def build(
 
         owners = packages.owners(wanted.sources, layout.root)
     place = layout.image(profile.id)
-    candidate = place / f"{_UNFINISHED}{os.getpid()}"
+    candidate = place / f"{UNFINISHED}{os.getpid()}"
     try:
         _prepare(layout, profile)
         manifest = _fill(layout, profile, wanted, owners, candidate)
@@ -297,7 +297,7 @@ def sweep(layout: Layout, profile_id: str) -> None:
     place = layout.image(profile_id)
     used = _link_target(place)
     for path in sorted(place.iterdir()):
-        unfinished = path.name.startswith(_UNFINISHED)
+        unfinished = path.name.startswith(UNFINISHED)
         nameless = bool(_DIGEST.fullmatch(path.name)) and not (place / f"{path.name}.json").is_file()
         if unfinished or (nameless and path.name != used):
             _discard(path)
@@ -523,7 +523,7 @@ def prune(layout: Layout, profile_id: str, keep: Collection[str]) -> list[str]:
     place = layout.image(profile_id)
     doomed = [one.digest for one in generations(layout, profile_id) if not one.current and one.digest not in keep]
     for digest in doomed:
-        unfinished = place / f"{_UNFINISHED}{digest}"
+        unfinished = place / f"{UNFINISHED}{digest}"
         (place / f"{digest}.json").unlink()
         (place / digest).rename(unfinished)
         remove_tree(unfinished)

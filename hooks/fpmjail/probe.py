@@ -45,6 +45,8 @@ DEATHS = {
 
 SHUT_OUT = "open_basedir keeps PHP from the probes, which lie below /.image/"
 
+WHOLE = ""
+
 Arguments = Mapping[str, object]
 
 
@@ -52,7 +54,8 @@ Arguments = Mapping[str, object]
 class Result:
     """What one probe found: `findings` says what is wrong, nothing when it passed; `seconds` is how long it took.
 
-    `answered` is False when the probe never ran, so that nothing is known about the capability itself.
+    `answered` is False when the probe never ran, so that nothing is known about the capability itself. `faulty` are the
+    names of the checks that failed, `WHOLE` where the probe itself did.
     """
 
     capability: str
@@ -60,6 +63,7 @@ class Result:
     findings: tuple[str, ...] = ()
     seconds: float = 0.0
     answered: bool = True
+    faulty: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,44 +165,54 @@ def params(name: str, nonce: str, told: Arguments, content_type: str, length: in
 def ask(socket: Path, name: str, told: Arguments, timeout: float = PATIENCE) -> Result:
     """Run one probe behind a socket; never raises, whatever goes wrong is a finding. `timeout` in seconds."""
     started = time.monotonic()
+    answered = True
     try:
-        findings = _ask(socket, name, told, timeout)
-        answered = findings != (SHUT_OUT,)
+        found = _ask(socket, name, told, timeout)
+        answered = found.get(WHOLE) != SHUT_OUT
     except WorkerDied:
-        findings = (f"the worker died in this probe: {DEATHS.get(name, 'it crashed or was killed')}",)
-        answered = True
+        found = {WHOLE: f"the worker died in this probe: {DEATHS.get(name, 'it crashed or was killed')}"}
     except FastcgiError as error:
-        findings = (printable(str(error)),)
+        found = {WHOLE: printable(str(error))}
         answered = not isinstance(error, Unreachable | DeadlineExceeded)
-    return Result(name, not findings, findings, time.monotonic() - started, answered)
+    return Result(name, not found, words(found), time.monotonic() - started, answered, tuple(found))
 
 
-def _ask(socket: Path, name: str, told: Arguments, timeout: float) -> tuple[str, ...]:
+def _ask(socket: Path, name: str, told: Arguments, timeout: float) -> dict[str, str]:
     nonce = secrets.token_hex(16)
     content_type, body = body_of(name)
     asked = params(name, nonce, told, content_type, len(body))
-    return judge(nonce, fastcgi.request(socket, asked, body, timeout=timeout))
+    return faults(nonce, fastcgi.request(socket, asked, body, timeout=timeout))
 
 
 def judge(nonce: str, response: Response) -> tuple[str, ...]:
-    """What is wrong according to a probe's answer; nothing when all is well."""
+    """What is wrong according to a probe's answer, in words; nothing when all is well."""
+    return words(faults(nonce, response))
+
+
+def words(found: Mapping[str, str]) -> tuple[str, ...]:
+    """Faults by the names of their checks as sentences."""
+    return tuple(printable(f"{name}: {seen}" if name else seen) for name, seen in found.items())
+
+
+def faults(nonce: str, response: Response) -> dict[str, str]:
+    """What is wrong by the names of the checks, `WHOLE` for the probe itself; nothing when all is well."""
     if b"open_basedir restriction" in response.stderr:
-        return (SHUT_OUT,)
+        return {WHOLE: SHUT_OUT}
     if response.status != 200:
-        return (f"PHP answered {response.status}: {_words(response)}",)
+        return {WHOLE: f"PHP answered {response.status}: {_words(response)}"}
     try:
         answer = json.loads(response.body)
     except (ValueError, RecursionError):
-        return (f"the probe did not answer in JSON: {_words(response)}",)
+        return {WHOLE: f"the probe did not answer in JSON: {_words(response)}"}
     if not isinstance(answer, dict) or answer.get("nonce") != nonce:
-        return ("the answer does not carry this probe's nonce: somebody else answered",)
+        return {WHOLE: "the answer does not carry this probe's nonce: somebody else answered"}
     return _faults(answer.get("checks"))
 
 
-def _faults(checks: object) -> tuple[str, ...]:
+def _faults(checks: object) -> dict[str, str]:
     if not isinstance(checks, dict) or not checks:
-        return ("the probe checked nothing",)
-    return tuple(printable(f"{name}: {_fault(seen)}") for name, seen in checks.items() if seen is not True)
+        return {WHOLE: "the probe checked nothing"}
+    return {printable(name) or "?": _fault(seen) for name, seen in checks.items() if seen is not True}
 
 
 def _fault(seen: object) -> str:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from fpmjail import check, facts, probe
-from fpmjail.check import Finding, Level
 from fpmjail.cron import Fate
 from fpmjail.facts import Entry, Master, Process, Visit
+from fpmjail.finding import Finding, Level, origin, ruled
 from fpmjail.mounts import Mount
 from fpmjail.places import SiteFault
 from fpmjail.probe import Result
@@ -88,8 +88,8 @@ def test_a_probe_that_passed_is_good() -> None:
 
 
 def test_the_line_of_a_key_is_found_through_its_first_item() -> None:
-    assert check.origin(SITE, "php.extensions") == "example.yaml:9"
-    assert check.origin(SITE, "web.htaccess") == ""
+    assert origin(SITE, "php.extensions") == "example.yaml:9"
+    assert origin(SITE, "web.htaccess") == ""
 
 
 def test_a_base_below_root_s_directories_is_good() -> None:
@@ -380,7 +380,7 @@ def test_a_start_page_is_anything_but_an_error_of_the_server(visit: Visit, level
 
 
 def test_many_faults_are_counted_instead_of_listed() -> None:
-    finding = check.ruled("t", "n", [f"fault {number}" for number in range(10)], "", "fix")
+    finding = ruled("t", "n", [f"fault {number}" for number in range(10)], "", "fix")
     assert finding.seen == "fault 0; fault 1; fault 2 and 7 more"
 
 
