@@ -64,14 +64,14 @@ def judge_capability(site: Site, result: Result, beyond: Result | None = None) -
     key = ORIGINS.get(result.capability, "")
     seen = "; ".join(result.findings) or f"works ({result.seconds * 1000:.0f} ms)"
     verdict, words = compared(result, beyond), words_outside(beyond)
+    place = origin(site, key) if key else ""
     if result.passed:
-        return Finding("capability", result.capability, Level.GOOD, seen, outside=words, verdict=verdict)
+        return Finding("capability", result.capability, Level.GOOD, seen, "", place, words, verdict)
     fix = REMEDIES.get(result.capability, "fpmjail refresh; else: journalctl -u {service}")
     if not result.answered:
         shut_out = result.findings == (probe.SHUT_OUT,)
         fix = "add /.image/ to open_basedir" if shut_out else "systemctl status {socket} {service}"
     fix = fix.format(service=site.units.service, socket=site.units.socket, version=site.php.version)
-    place = origin(site, key) if key else ""
     return Finding("capability", result.capability, Level.BAD, seen, fix, place, words, verdict)
 
 
@@ -367,9 +367,12 @@ def check(
 
     `unapplied` says in words which of the admin's drop-ins are not live; `host` answers the same probes outside.
     """
+    from fpmjail import golden
+
     return (
         *check_capabilities(layout, site, host),
         *check_files(layout, site),
+        *golden.check(layout, site),
         *check_running(layout, site),
         *check_generation(layout, site),
         *check_web(layout, site),
@@ -378,16 +381,28 @@ def check(
     )
 
 
+def check_jail(layout: Layout, site: Site) -> tuple[Finding, ...]:
+    """What a new generation or a new configuration can break: everything but the web server and what is beside it."""
+    return (
+        *check_capabilities(layout, site),
+        *check_files(layout, site),
+        *check_running(layout, site),
+    )
+
+
 def check_capabilities(layout: Layout, site: Site, host: outside.Host | None = None) -> tuple[Finding, ...]:
     """What the probes say, inside and, where there is a `host`, outside of the jail."""
-    from fpmjail import check_reach
+    from fpmjail import check_reach, golden
 
-    results = probe.run_all(layout, site)
+    asked = probe.run_all(layout, site)
+    seal = [result for result in asked if result.capability == probe.SEAL]
+    results = [result for result in asked if result.capability != probe.SEAL]
     expected = probe.of_site(layout, site) if host else None
-    beyond = {
-        result.capability: host.ask(site, result.capability, expected) for result in results if host and expected
-    }
-    return check_reach.check(layout, site, results, beyond)
+    beyond = {result.capability: host.ask(site, result.capability, expected) for result in results if host and expected}
+    return (
+        *check_reach.check(layout, site, results, beyond),
+        *(golden.judge_seal(site, result) for result in seal),
+    )
 
 
 def check_files(layout: Layout, site: Site) -> tuple[Finding, ...]:

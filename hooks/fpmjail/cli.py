@@ -125,6 +125,8 @@ def refresh(arguments: argparse.Namespace, layout: Layout) -> int:
     if arguments.wait and systemd.running():
         answer = systemd.systemctl("start", run.LAST_WORD, timeout=3600.0)
         tell(answer.words if answer.words else "every refresh that was asked for has ended")
+    if arguments.verify and not arguments.dry_run:
+        run.repair(layout, tell, profiles)
     if arguments.when_unlocked:
         outcomes = run.last_word(layout, tell)
     else:
@@ -162,6 +164,16 @@ def trigger(arguments: argparse.Namespace, layout: Layout) -> int:
     from fpmjail import run
 
     run.trigger(layout, frozenset(arguments.names), say)
+    return 0
+
+
+def follow(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Called by fpmjail-live.service: bring resolv.conf, hosts and localtime up to date in the jails."""
+    from fpmjail import watched
+
+    tell = teller(arguments)
+    for words in watched.follow(layout):
+        tell(words)
     return 0
 
 
@@ -336,6 +348,7 @@ def parser() -> argparse.ArgumentParser:
     copies.add_argument("site", metavar="SITE")
     copies.add_argument("--by-capability", action="store_true", help="only what each capability costs")
     add_exec(commands)
+    add(commands, follow, hidden=True)
     add(commands, trigger, hidden=True).add_argument("names", nargs="*")
     return top
 
@@ -363,6 +376,7 @@ def add_refresh(commands: Any) -> None:
     made = add(commands, refresh)
     made.add_argument("profile", metavar="PROFILE", nargs="*", help="only these images")
     made.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    made.add_argument("--verify", action="store_true", help="look at every copy too, and make damaged ones anew")
     made.add_argument("--wait", action="store_true", help="wait until dpkg and every refresh under way have ended")
     made.add_argument("--when-unlocked", action="store_true", help=argparse.SUPPRESS)
 
@@ -409,6 +423,9 @@ def plugin(words: Sequence[str]) -> int:
     except SystemExit as end:
         if not end.code:
             raise
+        broken = True
+    except Exception as error:  # whatever it is: Python's own status 1 would be a warning about the sites
+        print(f"{type(error).__name__}: {error}", file=said)
         broken = True
     if not broken:
         return status

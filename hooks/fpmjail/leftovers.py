@@ -29,7 +29,7 @@ def judge_mounts(table: Iterable[Mount], jails: Path, names: Collection[str]) ->
     found = [
         mount.target
         for mount in table
-        if mount.target.startswith(f"{jails}/") and "/".join(mount.target.split("/")[: len(jails.parts)]) not in own
+        if mount.target.startswith(f"{jails}/") and "/".join(mount.target.split("/")[: len(jails.parts) + 1]) not in own
     ]
     return judge("mounts", found, "umount them before anything is deleted there")
 

@@ -31,7 +31,7 @@ def nagios_line(state: int, text: str) -> str:
 
 def nagios_unknown(text: str) -> tuple[int, str]:
     """Nothing could be checked."""
-    return UNKNOWN, nagios_line(UNKNOWN, unpiped(text))
+    return UNKNOWN, nagios_line(UNKNOWN, unpiped(text.removeprefix("fpmjail: ").removeprefix("error: ")))
 
 
 def unpiped(text: str) -> str:
@@ -122,9 +122,7 @@ def metrics(report: Report) -> tuple[Metric, ...]:
 
 def image_metrics(report: Report) -> tuple[Metric, ...]:
     """The generation in each site's jail."""
-    pairs = [
-        ({**site_label(one), "profile": one.copies.profile}, one.copies) for one in report.checked if one.copies
-    ]
+    pairs = [({**site_label(one), "profile": one.copies.profile}, one.copies) for one in report.checked if one.copies]
     ages = tuple((labels, max(0.0, report.when - seen.built)) for labels, seen in pairs if seen.built is not None)
     return (
         Metric("fpmjail_generation_age_seconds", "Time since the copies in the jail of a site were made.", ages),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pwd
 import re
 import secrets
 import time
@@ -45,7 +46,9 @@ DEATHS = {
 
 SHUT_OUT = "open_basedir keeps PHP from the probes, which lie below /.image/"
 
-WHOLE = ""
+WHOLE = ""  # the name of a fault of the probe as a whole
+SEAL = "seal"  # the probe that belongs to no capability: it asks every jail what it keeps in
+MOST_SEEN = 20_000  # names in the jail that it looks at
 
 Arguments = Mapping[str, object]
 
@@ -82,6 +85,8 @@ class Expectation:
     locales: tuple[str, ...] = ()
     timezones: tuple[str, ...] = ()
     sockets: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    writable: tuple[str, ...] = ()
+    ids: tuple[int, int] = (-1, -1)
 
 
 def printable(text: str, longest: int = LONGEST_TEXT) -> str:
@@ -116,6 +121,9 @@ def arguments(name: str, expected: Expectation) -> dict[str, object]:
             return {"present": [path for path in HOST_FILES[name] if path in expected.present]}
         case "proc":
             return {"proc": expected.proc}
+        case "seal":
+            uid, gid = expected.ids
+            return {"writable": list(expected.writable), "uid": uid, "gid": gid, "most": MOST_SEEN}
         case "locales" | "timezones":
             return {name: list(expected.locales if name == "locales" else expected.timezones)}
         case _ if name in dict(expected.sockets):
@@ -275,7 +283,18 @@ def of_site(layout: Layout, site: Site) -> Expectation:
         dns=site.jail.dns,
         proc=site.jail.proc,
         sockets=tuple((name, reach.sockets(layout, name)) for name, _ in site.jail.sockets),
+        writable=tuple(map(str, site.filesystem.writable)),
+        ids=account_ids(site.user.name),
     )
+
+
+def account_ids(name: str) -> tuple[int, int]:
+    """uid and gid of an account; -1, which nobody has, when it is missing."""
+    try:
+        found = pwd.getpwnam(name)
+    except KeyError:
+        return -1, -1
+    return found.pw_uid, found.pw_gid
 
 
 def of_server(layout: Layout, profile: Profile, generation: str) -> Expectation:
@@ -299,6 +318,6 @@ def run(layout: Layout, site: Site, name: str) -> Result:
 
 
 def run_all(layout: Layout, site: Site) -> tuple[Result, ...]:
-    """Run the probe of every capability of an installed site; never raises."""
-    names = available(layout.probes, site.capabilities)
+    """Run the probe of every capability of an installed site, and the one that looks at its walls; never raises."""
+    names = available(layout.probes, (*site.capabilities, SEAL))
     return ask_all(site.paths.socket, names, of_site(layout, site))

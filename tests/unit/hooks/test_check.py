@@ -384,11 +384,19 @@ def test_many_faults_are_counted_instead_of_listed() -> None:
     assert finding.seen == "fault 0; fault 1; fault 2 and 7 more"
 
 
-STATUS = "Name:\tphp-fpm8.4\nUid:\t990\t991\t990\t990\nCapEff:\t0000000000001000\nNoNewPrivs:\t1\nSeccomp:\t2\n"
+STATUS = """\
+Name:\tphp-fpm8.4
+Uid:\t990\t991\t990\t990
+Gid:\t7\t8\t7\t7
+Groups:\t9
+CapEff:\t0000000000001000
+NoNewPrivs:\t1
+Seccomp:\t2
+"""
 
 
 def test_a_process_is_read_by_its_effective_uid() -> None:
-    assert facts.parse_status(7, STATUS) == Process(7, "php-fpm8.4", 991, 0x1000, True, 2)
+    assert facts.parse_status(7, STATUS) == Process(7, "php-fpm8.4", 991, 0x1000, True, 2, groups=frozenset({7, 8, 9}))
 
 
 def test_mapped_files_keep_the_mark_of_the_deleted() -> None:
