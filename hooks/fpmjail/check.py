@@ -11,19 +11,22 @@ import pwd
 import re
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fpmjail import cron, facts, image, mounts, places, probe, sftp, systemd, vhost, web
 from fpmjail import site as sites
 from fpmjail.cron import Fate
 from fpmjail.facts import Entry, Master, Process, Visit
+from fpmjail.finding import Finding, Level, bad, compared, good, origin, ruled, warning, words_outside
 from fpmjail.layout import Layout
 from fpmjail.mounts import Mount
 from fpmjail.probe import Result, printable
 from fpmjail.site import Site
+
+if TYPE_CHECKING:
+    from fpmjail import outside
 
 WEB_USER = "www-data"
 WRITABLE_IN_JAIL = frozenset({"tmp", "var/lib/php/sessions"})
@@ -58,74 +61,20 @@ REMEDIES = {
 }
 
 
-class Level(StrEnum):
-    """How much a finding matters: `warning` weakens or will break the site, `bad` already does."""
-
-    GOOD = "good"
-    WARNING = "warning"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at: what was seen, how to mend it, and which line of the description decides it."""
-
-    topic: str
-    name: str
-    level: Level
-    seen: str
-    fix: str = ""
-    origin: str = ""
-
-    @property
-    def good(self) -> bool:
-        """True when nothing has to be done."""
-        return self.level is Level.GOOD
-
-
-def good(topic: str, name: str, seen: str) -> Finding:
-    """Nothing to do."""
-    return Finding(topic, name, Level.GOOD, seen)
-
-
-def bad(topic: str, name: str, seen: str, fix: str) -> Finding:
-    """The site is broken or open here."""
-    return Finding(topic, name, Level.BAD, seen, fix)
-
-
-def warning(topic: str, name: str, seen: str, fix: str) -> Finding:
-    """Somebody should look at this."""
-    return Finding(topic, name, Level.WARNING, seen, fix)
-
-
-def ruled(topic: str, name: str, wrong: Sequence[str], seen: str, fix: str) -> Finding:
-    """`bad` with the first three of what is wrong, or `good` when that is empty."""
-    if not wrong:
-        return good(topic, name, seen)
-    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-    return bad(topic, name, printable("; ".join(wrong[:3])) + more, fix)
-
-
-def origin(site: Site, key: str) -> str:
-    """The place in the description that decides `key` (`example.yaml:14`), or an empty string for a default."""
-    found = dict(site.origins)
-    inside = (other for other in sorted(found) if other.startswith((f"{key}.", f"{key}[")))
-    place = found.get(key) or next((found[other] for other in inside), "")
-    return place.rpartition(":")[0] if place.count(":") > 1 else place
-
-
-def judge_capability(site: Site, result: Result) -> Finding:
-    """What a probe found."""
+def judge_capability(site: Site, result: Result, beyond: Result | None = None) -> Finding:
+    """What a probe found, and what the same probe found `beyond` the jail, None where it was not asked."""
     key = ORIGINS.get(result.capability, "")
     seen = "; ".join(result.findings) or f"works ({result.seconds * 1000:.0f} ms)"
+    verdict, words = compared(result, beyond), words_outside(beyond)
+    place = origin(site, key) if key else ""
     if result.passed:
-        return good("capability", result.capability, seen)
+        return Finding("capability", result.capability, Level.GOOD, seen, "", place, words, verdict)
     fix = REMEDIES.get(result.capability, "fpmjail refresh; else: journalctl -u {service}")
     if not result.answered:
         shut_out = result.findings == (probe.SHUT_OUT,)
         fix = "add /.image/ to open_basedir" if shut_out else "systemctl status {socket} {service}"
     fix = fix.format(service=site.units.service, socket=site.units.socket, version=site.php.version)
-    return Finding("capability", result.capability, Level.BAD, seen, fix, origin(site, key) if key else "")
+    return Finding("capability", result.capability, Level.BAD, seen, fix, place, words, verdict)
 
 
 def exposed(found: Entry) -> bool:
@@ -413,22 +362,48 @@ def judge_visit(site: Site, visit: Visit) -> Finding:
     return good("web", name, f"{visit.address} answers {visit.status}")
 
 
-def check(layout: Layout, site: Site, unapplied: Sequence[str] = ()) -> tuple[Finding, ...]:
+def check(
+    layout: Layout, site: Site, unapplied: Sequence[str] = (), host: outside.Host | None = None
+) -> tuple[Finding, ...]:
     """Everything about one installed site, probes first: they wake an idle site, so that its processes are seen.
 
-    `unapplied` says in words which of the admin's drop-ins are not live.
+    `unapplied` says in words which of the admin's drop-ins are not live; `host` answers the same probes outside.
     """
-    from fpmjail import check_reach
+    from fpmjail import golden
 
-    results = probe.run_all(layout, site)
     return (
-        *check_reach.check(layout, site, results),
+        *check_capabilities(layout, site, host),
         *check_files(layout, site),
+        *golden.check(layout, site),
         *check_running(layout, site),
         *check_generation(layout, site),
         *check_web(layout, site),
         *check_beside_the_web(layout, site),
         judge_dropins(unapplied, site),
+    )
+
+
+def check_jail(layout: Layout, site: Site) -> tuple[Finding, ...]:
+    """What a new generation or a new configuration can break: everything but the web server and what is beside it."""
+    return (
+        *check_capabilities(layout, site),
+        *check_files(layout, site),
+        *check_running(layout, site),
+    )
+
+
+def check_capabilities(layout: Layout, site: Site, host: outside.Host | None = None) -> tuple[Finding, ...]:
+    """What the probes say, inside and, where there is a `host`, outside of the jail."""
+    from fpmjail import check_reach, golden
+
+    asked = probe.run_all(layout, site)
+    seal = [result for result in asked if result.capability == probe.SEAL]
+    results = [result for result in asked if result.capability != probe.SEAL]
+    expected = probe.of_site(layout, site) if host else None
+    beyond = {result.capability: host.ask(site, result.capability, expected) for result in results if host and expected}
+    return (
+        *check_reach.check(layout, site, results, beyond),
+        *(golden.judge_seal(site, result) for result in seal),
     )
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fpmjail import (
+    checked,
     cron,
     dropin,
     facts,
@@ -37,6 +38,7 @@ from fpmjail import (
 )
 from fpmjail import refresh as refreshing
 from fpmjail import site as sites
+from fpmjail.finding import Level
 from fpmjail.image import Manifest
 from fpmjail.layout import Layout
 from fpmjail.places import SiteFault
@@ -78,8 +80,22 @@ def configure(layout: Layout, name: str, say: Say) -> None:
             withdraw(layout, site)
         raise as_fault(site, error) from error
     state.write(layout, name, after)
+    if surroundings(site).live and not after.disabled:
+        check_again(layout, site, say)
     files.make_directory(layout.run / "announce", 0, 0, 0o755)
     files.touch(layout.run / "announce" / name)
+
+
+def check_again(layout: Layout, site: Site, say: Say) -> None:
+    """PHP works, but does all that the description declares? What does not is said, and keeps no page from anybody."""
+    from fpmjail import check
+
+    findings = check.check_jail(layout, site)
+    checked.remember(layout, site.name, findings)
+    for one in findings:
+        if one.level is Level.BAD:
+            where = f" ({one.origin})" if one.origin else ""
+            say(f"{one.topic} {one.name}{where}: {one.seen}; {one.fix}")
 
 
 def as_fault(site: Site, error: Exception) -> SiteFault:
@@ -287,6 +303,7 @@ def remove(layout: Layout, name: str, say: Say) -> None:
         for words in unmount(site.paths.jail):
             say(words)
         state.forget(layout, name)
+        checked.forget(layout, name)
         drop_image(layout, site, say)
 
 

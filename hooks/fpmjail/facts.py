@@ -46,6 +46,7 @@ class Process:
     """What /proc/PID/status tells about a process (proc(5)); `capabilities` is CapEff.
 
     `program` is what /proc/PID/exe leads to, `root` what /proc/PID/root does; both empty for what is not looked at.
+    `groups` are all of its groups, `place` is the identity of its root directory.
     """
 
     pid: int
@@ -56,6 +57,8 @@ class Process:
     seccomp: int
     program: str = ""
     root: str = ""
+    groups: frozenset[int] = frozenset()
+    place: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ def parse_status(pid: int, text: str) -> Process:
         capabilities=int(fields["CapEff"], 16),
         no_new_privileges=fields["NoNewPrivs"].strip() == "1",
         seccomp=int(fields["Seccomp"]),
+        groups=frozenset(map(int, f"{fields['Gid']} {fields.get('Groups', '')}".split())),
     )
 
 
@@ -128,8 +132,17 @@ def processes(uid: int) -> tuple[Process, ...]:
             process = parse_status(int(path.name), (path / "status").read_text(errors="replace"))
             if process.uid == uid:
                 program, root = (str((path / name).readlink()) for name in ("exe", "root"))
-                found.append(replace(process, program=program, root=root))
+                found.append(replace(process, program=program, root=root, place=identity(path / "root/.")))
     return tuple(sorted(found, key=lambda process: process.pid))
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """What tells a directory from every other one, however it is reached; None when it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def mapped_files(text: str) -> tuple[str, ...]:

@@ -60,6 +60,11 @@ class Layout:
         return self.run / "lock"
 
     @property
+    def live_lock_file(self) -> Path:
+        """Held by flock(2) while live files are written."""
+        return self.run / "live.lock"
+
+    @property
     def requested_file(self) -> Path:
         """Touched when a refresh is asked for."""
         return self.run / "requested"

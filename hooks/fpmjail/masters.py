@@ -76,11 +76,6 @@ def each(work: Callable[[Master], str], masters: Sequence[Master]) -> dict[str, 
         return {master.site.name: words for master, words in said if words}
 
 
-def unwell(layout: Layout, masters: Sequence[Master]) -> frozenset[str]:
-    """The names of the sites that do not answer as they should."""
-    return frozenset(each(lambda master: complaint(layout, master.site), masters))
-
-
 def reload(layout: Layout, masters: Sequence[Master], generation: str) -> dict[str, str]:
     """Let the masters take up a generation; what is wrong with those that did not come back with it, by site.
 

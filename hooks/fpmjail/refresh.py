@@ -30,6 +30,7 @@ class Decision(Enum):
     INCOMPLETE = "keeps its generation: something it needs is no longer on this host"
     HELD = "held on its generation"
     REFUSED = "keeps its generation: the new one failed its test"
+    ROLLED_BACK = "rolled back to its generation: the new one failed the check of a site"
 
 
 GOOD = frozenset({Decision.CURRENT, Decision.SWITCH, Decision.DEFERRED})

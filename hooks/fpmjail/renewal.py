@@ -144,9 +144,9 @@ def candidate_faults(task: Task, manifest: Manifest) -> tuple[str, ...]:
     return tuple(f"{result.capability}: {words}" for result in proof for words in result.findings)
 
 
-def refuse(task: Task, manifest: Manifest, faults: tuple[str, ...]) -> Outcome:
+def refuse(task: Task, manifest: Manifest, faults: tuple[str, ...], decision: Decision = Decision.REFUSED) -> Outcome:
     """The candidate failed: remember it when this run has the last word, and keep it to be looked at."""
-    outcome = task.kept(Decision.REFUSED, *faults)
+    outcome = task.kept(decision, *faults)
     if task.mode.final:
         image.set_hold(task.layout, task.profile.id, manifest.digest, "; ".join(faults))
     image.prune(task.layout, task.profile.id, {manifest.digest})
@@ -158,14 +158,17 @@ def switch(task: Task, manifest: Manifest, warnings: tuple[str, ...]) -> Outcome
 
     A site that did not work before cannot speak against the new generation.
     """
+    from fpmjail import regression
+
     running = masters.using(task.layout, task.sites, task.profile.id)
-    unwell = masters.unwell(task.layout, running)
+    earlier = regression.look(task.layout, running)
     files.touch(task.pending)
     before = image.switch(task.layout, task.profile.id, manifest.digest)
     old = task.manifest(before)
     renew_jails(task, old, manifest)
-    said = masters.reload(task.layout, running, manifest.digest)
-    stuck = {name: words for name, words in said.items() if name not in unwell}
+    silent = masters.reload(task.layout, running, manifest.digest)
+    back = [master for master in running if master.site.name not in silent]
+    stuck = regression.stuck(earlier, regression.look(task.layout, back), silent)
     if stuck and before:
         return go_back(task, before, manifest, stuck)
     image.clear_hold(task.layout, task.profile.id)
@@ -179,7 +182,7 @@ def go_back(task: Task, before: str, manifest: Manifest, stuck: Mapping[str, str
     image.switch(task.layout, task.profile.id, before)
     masters.reload(task.layout, masters.using(task.layout, task.sites, task.profile.id), before)
     task.pending.unlink(missing_ok=True)
-    return refuse(task, manifest, blame(stuck))
+    return refuse(task, manifest, blame(stuck), Decision.ROLLED_BACK)
 
 
 def renew_jails(task: Task, old: Manifest | None, new: Manifest) -> None:
@@ -192,8 +195,8 @@ def renew_jails(task: Task, old: Manifest | None, new: Manifest) -> None:
 
 
 def blame(stuck: Mapping[str, str]) -> tuple[str, ...]:
-    """Which sites did not come back, and why."""
-    return tuple(f"site {name} did not come back: {words}" for name, words in sorted(stuck.items()))
+    """Which sites do not work with a generation, and why."""
+    return tuple(f"site {name} does not work with it: {words}" for name, words in sorted(stuck.items()))
 
 
 def describe(old: Manifest | None, new: Manifest) -> tuple[str, ...]:
