@@ -2,9 +2,9 @@
 """Asks the same probes of the host's own PHP, outside of every jail: is it the jail that is at fault, or the server?
 
 One FPM for each version of PHP, for the length of a check: a transient unit that sees the host as it is, as a user that
-exists for that long only (systemd.exec(5), DynamicUser=). It is never the site's user: outside of its jail a process of
-the same uid would be a way out, by /proc/PID/root. It runs nothing but the probes, which are root's, and only root can
-ask it: the socket lies in root's own directory, with mode 0600.
+has nothing else to do. It is never the site's user: outside of its jail a process of the same uid would be a way out, by
+/proc/PID/root. It runs nothing but the probes, which are root's, and only root can ask it: the socket lies in root's own
+directory, with mode 0600. (DynamicUser= would do as well, but touches /etc, and that is watched.)
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from fpmjail.probe import Expectation, Result
 from fpmjail.prove import PRIVATE, Scratch
 from fpmjail.site import Site
 
+USER = "_fpmjail-host"
 PREFIX = "outside-"
 LONGEST = 600  # seconds; more than any check takes, so what a killed one left ends by itself
 FORGOTTEN = 3600  # seconds after which a directory is nobody's any more
@@ -32,8 +33,13 @@ def confinement(scratch: Scratch) -> tuple[tuple[str, str], ...]:
     """The directives of the transient service: no rights and no traces, but no wall between it and the host."""
     return (
         ("Type", "notify"),
-        ("DynamicUser", "yes"),
+        ("User", USER),
+        ("Group", USER),
         ("NoNewPrivileges", "yes"),
+        ("ProtectSystem", "strict"),
+        ("ProtectHome", "read-only"),
+        ("RestrictSUIDSGID", "yes"),
+        ("RemoveIPC", "yes"),
         ("CapabilityBoundingSet", ""),
         ("TemporaryFileSystem", f"/tmp:{PRIVATE}"),
         ("TemporaryFileSystem", f"/var/lib/php/sessions:{PRIVATE}"),

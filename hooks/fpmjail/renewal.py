@@ -179,8 +179,12 @@ def switch(task: Task, manifest: Manifest, warnings: tuple[str, ...]) -> Outcome
 
 def go_back(task: Task, before: str, manifest: Manifest, stuck: Mapping[str, str]) -> Outcome:
     """Sites that worked before do not work with the new generation: the old one comes back for all of them."""
+    from fpmjail import regression
+
     image.switch(task.layout, task.profile.id, before)
-    masters.reload(task.layout, masters.using(task.layout, task.sites, task.profile.id), before)
+    running = masters.using(task.layout, task.sites, task.profile.id)
+    masters.reload(task.layout, running, before)
+    regression.look(task.layout, running)  # so that `status` tells how it is now
     task.pending.unlink(missing_ok=True)
     return refuse(task, manifest, blame(stuck), Decision.ROLLED_BACK)
 
