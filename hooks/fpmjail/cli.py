@@ -379,6 +379,7 @@ def add_refresh(commands: Any) -> None:
     made.add_argument("--verify", action="store_true", help="look at every copy too, and make damaged ones anew")
     made.add_argument("--wait", action="store_true", help="wait until dpkg and every refresh under way have ended")
     made.add_argument("--when-unlocked", action="store_true", help=argparse.SUPPRESS)
+    made.add_argument("--unless-quiet", action="store_true", help=argparse.SUPPRESS)  # glance.py answers it
 
 
 def add_exec(commands: Any) -> None:

@@ -88,6 +88,8 @@ def answer(words: list[str]) -> int | None:
     match words:
         case ["refresh"] | ["trigger", _, *_] if WEB_RELOAD not in words:
             profiles = quiet()
+        case ["refresh", "--when-unlocked", "--unless-quiet"]:
+            return None if quiet() is None else 0
         case ["follow"]:
             profiles = quiet(live_only=True)
         case _:

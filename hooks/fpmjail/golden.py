@@ -9,6 +9,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -16,16 +17,20 @@ from fpmjail import facts, image, inside, places, walk
 from fpmjail.check import described, exposed, transfers
 from fpmjail.facts import Entry, Process
 from fpmjail.finding import Finding, bad, good, ruled
+from fpmjail.image import Manifest
 from fpmjail.layout import Layout
 from fpmjail.probe import Result
 from fpmjail.site import Site
 
-MOST = 100_000  # names below the directories of one site that are looked at
+MOST = 50_000  # names below the directories of one site that are looked at
 
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """What lies where a site can write: how many names were looked at, whether that was all, and what is dangerous."""
+    """What lies where a site can write: how many names were looked at, whether that was all, and what is dangerous.
+
+    It is not all when there are more than MOST, or some lie deeper than anybody goes who has nothing to hide.
+    """
 
     looked: int
     complete: bool
@@ -93,8 +98,14 @@ def check(layout: Layout, site: Site) -> tuple[Finding, ...]:
         judge_parents(site, map(facts.ancestors, parents(layout, site))),
         judge_planted(site, planted(site)),
         judge_place(site, found, owner.gid if owner else -1, facts.identity(site.paths.jail)),
-        judge_copies(current, image.verify(layout, manifest) if manifest else ("its manifest is damaged",)),
+        judge_copies(current, damage(layout, manifest) if manifest else ("its manifest is damaged",)),
     )
+
+
+@lru_cache(maxsize=1)
+def damage(layout: Layout, manifest: Manifest) -> tuple[str, ...]:
+    """The copies that differ from their manifest; sites that share an image are checked one after another."""
+    return image.verify(layout, manifest)
 
 
 def parents(layout: Layout, site: Site) -> tuple[Path, ...]:
@@ -106,7 +117,8 @@ def planted(site: Site) -> Planted:
     """Look through the directories that the site can write."""
     names = (found for place in writable(site) for found in walk.below(place))
     seen = list(islice(names, MOST + 1))
-    return Planted(len(seen[:MOST]), len(seen) <= MOST, tuple(found for found in seen[:MOST] if lends(found)))
+    whole = len(seen) <= MOST and not any(found.path.count("/") > walk.DEEPEST for found in seen)
+    return Planted(len(seen[:MOST]), whole, tuple(found for found in seen[:MOST] if lends(found)))
 
 
 def writable(site: Site) -> tuple[Path, ...]:

@@ -2,9 +2,9 @@
 """Asks the same probes of the host's own PHP, outside of every jail: is it the jail that is at fault, or the server?
 
 One FPM for each version of PHP, for the length of a check: a transient unit that sees the host as it is, as a user that
-has nothing else to do. It is never the site's user: outside of its jail a process of the same uid would be a way out, by
-/proc/PID/root. It runs nothing but the probes, which are root's, and only root can ask it: the socket lies in root's own
-directory, with mode 0600. (DynamicUser= would do as well, but touches /etc, and that is watched.)
+has nothing else to do. It is never the site's user: outside of its jail a process of the same uid would be a way out,
+by /proc/PID/root. It runs nothing but the probes, which are root's, and only root can ask it: the socket lies in root's
+own directory, with mode 0600. (DynamicUser= would do as well, but touches /etc, and that is watched.)
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ server. Sites that do not run are not woken: they are behind the same image, whi
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -17,6 +18,7 @@ from fpmjail.masters import Master
 from fpmjail.site import SERVER_DIRECTORIES
 
 PHP = ("capability", "php")
+AGAIN = 1.0  # seconds until the second look: what passes by itself is no reason to go back
 
 Faults = Mapping[tuple[str, str], str]
 
@@ -50,8 +52,21 @@ def look(layout: Layout, running: Sequence[Master]) -> dict[str, Faults]:
     return found
 
 
-def stuck(before: Mapping[str, Faults], after: Mapping[str, Faults], silent: Mapping[str, str]) -> dict[str, str]:
-    """Which sites a new generation harmed, and how; `silent` are those that did not come back at all."""
-    harmed = {name: "; ".join(worse(before[name], found)) for name, found in after.items() if name in before}
-    lost = {name: words for name, words in silent.items() if PHP not in before.get(name, {})}
-    return {name: words for name, words in (harmed | lost).items() if words}
+def harmed(layout: Layout, before: Mapping[str, Faults], back: Sequence[Master]) -> dict[str, str]:
+    """Which sites that came back with a new generation are worse off with it, and how; it takes two looks to say so."""
+    first = compare(before, look(layout, back))
+    if not first:
+        return {}
+    time.sleep(AGAIN)
+    return compare(before, look(layout, [master for master in back if master.site.name in first]))
+
+
+def compare(before: Mapping[str, Faults], after: Mapping[str, Faults]) -> dict[str, str]:
+    """What is worse, by the names of the sites; one that could not be looked at before is not compared."""
+    found = {name: "; ".join(worse(before[name], faults)) for name, faults in after.items() if name in before}
+    return {name: words for name, words in found.items() if words}
+
+
+def lost(before: Mapping[str, Faults], silent: Mapping[str, str]) -> dict[str, str]:
+    """The sites that did not come back at all, without those whose PHP did not work before either."""
+    return {name: words for name, words in silent.items() if PHP not in before.get(name, {})}

@@ -168,7 +168,7 @@ def switch(task: Task, manifest: Manifest, warnings: tuple[str, ...]) -> Outcome
     renew_jails(task, old, manifest)
     silent = masters.reload(task.layout, running, manifest.digest)
     back = [master for master in running if master.site.name not in silent]
-    stuck = regression.stuck(earlier, regression.look(task.layout, back), silent)
+    stuck = regression.harmed(task.layout, earlier, back) | regression.lost(earlier, silent)
     if stuck and before:
         return go_back(task, before, manifest, stuck)
     image.clear_hold(task.layout, task.profile.id)

@@ -76,6 +76,7 @@ def gather(layout: Layout, names: Collection[str], *, all_sites: bool, compare: 
     if unknown:
         raise UnknownSite(f"no such site: {', '.join(unknown)}; see: fpmjail status")
     wanted = [site for site in found if site.name in names or (all_sites and status.is_on(layout, site))]
+    wanted.sort(key=lambda site: site.profile.id)  # so that each image is read once
     problems = tuple(str(error) for error in errors if all_sites or error.site in names)
     seen = tuple(look(layout, wanted, compare))
     whole = (*seen, server(layout, found)) if all_sites else seen

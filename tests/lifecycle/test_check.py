@@ -260,7 +260,7 @@ def test_a_generation_that_fails_the_check_of_a_site_is_rolled_back_and_said_eve
     )
     assert words + "capability tls" in answer.output
     assert words in server.container.journal("-t", "fpmjail")
-    server.settle()
+    server.run("fpmjail", "refresh", "--wait", check=False)
     assert copies(server) == before and server.faults() == []
     status = server.status()
     assert any("held" in text and "capability tls" in text for text in status["images"][0]["warnings"]), status
