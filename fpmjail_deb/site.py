@@ -186,3 +186,8 @@ class Site:
     cron: tuple[Job, ...]
     sftp: Sftp | None
     origins: tuple[tuple[str, Location], ...]
+
+    @property
+    def file(self) -> str:
+        """Return the name of the description."""
+        return dict(self.origins)["site"].file
