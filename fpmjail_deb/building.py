@@ -13,24 +13,23 @@ import fcntl
 import hashlib
 import multiprocessing
 import os
-import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
 from fpmjail_deb import names
-from fpmjail_deb.deb import WORKSHOP, build_package, read_package
+from fpmjail_deb.deb import build_package, read_package, sweep
 from fpmjail_deb.errors import BuildError, OutputError, Problem
 from fpmjail_deb.plan import Build, plan
 from fpmjail_deb.published import Published, same_content
 from fpmjail_deb.release import RELEASES
-from fpmjail_deb.site import Site
-from fpmjail_deb.versions import AUTOMATIC, automatic, is_higher, newest, successor
+from fpmjail_deb.site import AUTOMATIC, Site
+from fpmjail_deb.versions import automatic, is_higher, newest, successor
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -180,10 +179,11 @@ def only_one(output: Path) -> Iterator[None]:
         raise OutputError(f"{output} cannot be written: {error.strerror or error}", "choose another with -o") from error
     try:
         if _held(descriptor, output):
-            for left in output.glob(f"{WORKSHOP}*"):
-                shutil.rmtree(left, ignore_errors=True)
+            sweep(output)
         yield
     finally:
+        with suppress(OSError):
+            os.fsync(descriptor)
         os.close(descriptor)
 
 

@@ -17,9 +17,9 @@ from fpmjail_deb.errors import BuildError, UsageError
 from fpmjail_deb.plan import Build, plan
 from fpmjail_deb.published import Published, same_content
 from fpmjail_deb.release import RELEASES
-from fpmjail_deb.site import Site
+from fpmjail_deb.site import AUTOMATIC, Site
 from fpmjail_deb.site_json import found_in
-from fpmjail_deb.versions import AUTOMATIC, automatic
+from fpmjail_deb.versions import automatic
 
 Compared = Mapping[str, PackagePlan | Site]
 """What stands on one side of a comparison, by release: a package, or the description of one."""

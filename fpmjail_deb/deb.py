@@ -6,11 +6,12 @@ from __future__ import annotations
 import errno
 import lzma
 import os
+import shutil
 import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from operator import attrgetter
 from pathlib import Path
 
@@ -32,6 +33,9 @@ With so little to compress a higher level saves 400 bytes and takes three times 
 
 WORKSHOP = ".fpmjail-deb-"
 """What the directories begin with in which packages are made; a killed build leaves one."""
+
+MEMORY = Path("/dev/shm")
+"""A file system in memory, shm_overview(7)."""
 
 LARGEST_FILE = 16 * 1024 * 1024
 """The most bytes of one file that are read from a package: hundreds of times those of the largest."""
@@ -111,9 +115,7 @@ def _path(member: tarfile.TarInfo) -> str:
 
 
 def _made(plan: PackagePlan, workshop: Path) -> Path:
-    root, package = workshop / "root", workshop / "package.deb"
-    root.mkdir()
-    stage(plan, root)
+    package = workshop / "package.deb"
     environment = {
         "PATH": os.defpath,
         "LC_ALL": "C.UTF-8",
@@ -123,7 +125,8 @@ def _made(plan: PackagePlan, workshop: Path) -> Path:
     }
     try:
         dpkg_deb = sh.Command("dpkg-deb")
-        str(dpkg_deb("--root-owner-group", *COMPRESSION, "--build", str(root), str(package), _env=environment))
+        with _staged(plan, workshop) as root:
+            str(dpkg_deb("--root-owner-group", *COMPRESSION, "--build", str(root), str(package), _env=environment))
     except sh.CommandNotFound as error:
         raise BuildError("dpkg-deb is not installed", "install the package dpkg") from error
     except sh.ErrorReturnCode as error:
@@ -131,6 +134,42 @@ def _made(plan: PackagePlan, workshop: Path) -> Path:
         kind = OutputError if os.strerror(errno.ENOSPC) in words else BuildError
         raise kind(f"dpkg-deb cannot build {plan.file_name}: {words}") from error
     return package
+
+
+@contextmanager
+def _staged(plan: PackagePlan, workshop: Path) -> Iterator[Path]:
+    """Write the plan into a directory of its own, in memory where there is room: on a disk it takes five times as long
+    (seen)."""
+    with ExitStack() as stack:
+        root = _in_memory(plan, stack)
+        if root is None:
+            root = workshop / "root"
+            root.mkdir()
+            stage(plan, root)
+        yield root
+
+
+def _in_memory(plan: PackagePlan, stack: ExitStack) -> Path | None:
+    try:
+        prefix = f"{WORKSHOP}{os.getpid()}-"
+        directory = tempfile.TemporaryDirectory(prefix=prefix, dir=MEMORY, ignore_cleanup_errors=True)
+        root = Path(stack.enter_context(directory), "root")
+        root.mkdir()
+        stage(plan, root)
+    except OSError:
+        return None
+    return root
+
+
+def sweep(output: Path) -> None:
+    """Delete what killed builds left in an output directory, which nobody else may use meanwhile, and in memory."""
+    for left in output.glob(f"{WORKSHOP}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    for left in MEMORY.glob(f"{WORKSHOP}*-*"):
+        process = left.name.removeprefix(WORKSHOP).partition("-")[0]
+        with suppress(OSError):
+            if left.lstat().st_uid == os.getuid() and not Path("/proc", process).exists():
+                shutil.rmtree(left)
 
 
 def _publish(made: Path, target: Path) -> None:
@@ -144,8 +183,6 @@ def _publish(made: Path, target: Path) -> None:
         if target.read_bytes() != made.read_bytes():
             hint = "raise `version` in the site description"
             raise BuildError(f"{target} is there already, with another content", hint) from None
-    with suppress(OSError):
-        _sync_directory(target.parent)
 
 
 def _name(made: Path, target: Path) -> None:
@@ -158,14 +195,6 @@ def _name(made: Path, target: Path) -> None:
         if target.exists():
             raise FileExistsError(target) from None
         made.replace(target)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _differ(what: str, planned: Mapping[str, object], found: Mapping[str, object]) -> None:

@@ -20,8 +20,7 @@ from fpmjail_deb.document import join
 from fpmjail_deb.jail_rules import AllOr
 from fpmjail_deb.release import BUILT_IN, CHARSETS, PART_OF, RELEASES
 from fpmjail_deb.rules import ListRule, MapRule, Rule, T_co
-from fpmjail_deb.site import Dns, Htaccess, Isolation, Job, Proc, ProcessManager, ServerSocket, WebServer
-from fpmjail_deb.versions import AUTOMATIC
+from fpmjail_deb.site import AUTOMATIC, Dns, Htaccess, Isolation, Job, Proc, ProcessManager, ServerSocket, WebServer
 
 DAY = 24 * 3600
 

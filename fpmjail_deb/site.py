@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+AUTOMATIC = "auto"
+"""What a description says instead of a version that its author raises."""
+
 
 class Isolation(Enum):
     """How PHP is kept apart: `dedicated` is an FPM master of the site's own, sealed by systemd."""

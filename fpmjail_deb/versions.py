@@ -9,9 +9,6 @@ from datetime import UTC, datetime
 
 from debian.debian_support import Version
 
-AUTOMATIC = "auto"
-"""What a description says instead of a version that its author raises."""
-
 _DATED = re.compile(r"([0-9]{8})\.([0-9]+)")
 
 
