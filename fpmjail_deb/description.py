@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, cast
 
 from fpmjail_deb import document, names, schema
 from fpmjail_deb.document import Mapping, Node, Refused, Scalar, join
 from fpmjail_deb.errors import DescriptionError, Problem, quote
+from fpmjail_deb.layers import layered, of_one_site
 from fpmjail_deb.nginx_host import body_size
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.rules import Reading, T, UnreadError, suggest
@@ -32,19 +33,27 @@ from fpmjail_deb.site import (
 )
 
 
-def read_site(data: bytes, file: str) -> Site:
-    """Read one description; `file` names it in messages and origins.
+def read_site(data: bytes, file: str, defaults: Sequence[Mapping] = (), *, whole: bool = True) -> Site:
+    """Read one description; `file` names it in messages and origins, `defaults` lie beneath it, the widest first.
 
-    Raises DescriptionError with all problems of the file, sorted by position.
+    With `whole` false a file of defaults could not be read: then a missing key is no problem, and there is no Site.
+    Raises DescriptionError with all problems, sorted by position.
     """
     read = document.read(data, file)
-    reading = Reading(list(read.problems))
-    values = Values(read.root, reading)
+    reading = Reading(list(read.problems), file=file)
+    values = Values(layered((*defaults, read.root)), reading, required=whole)
     for check in CHECKS:
         check(values, reading)
-    if reading.problems:
+    if reading.problems or not whole:
         raise DescriptionError(reading.problems)
     return _site(values, reading)
+
+
+def problems_of_defaults(root: Mapping) -> tuple[Problem, ...]:
+    """Return what is wrong in a file of defaults, whatever its sites make of it."""
+    reading = Reading(file=root.location.file)
+    Values(root, reading, required=False)
+    return tuple(sorted({*reading.problems, *of_one_site(root)}))
 
 
 def warnings(site: Site) -> tuple[Problem, ...]:
@@ -64,10 +73,12 @@ def warnings(site: Site) -> tuple[Problem, ...]:
 class Values:
     """The values of all keys, typed by their rows of the table; a key that could not be read is missing."""
 
-    def __init__(self, root: Mapping, reading: Reading) -> None:
+    def __init__(self, root: Mapping, reading: Reading, *, required: bool) -> None:
         nodes = dict(_keys(root, "", reading))
         self._values: dict[str, object] = {}
         for row in schema.FIELDS:
+            if row.required and not required and row.path not in nodes:
+                continue
             try:
                 self._values[row.path] = _value(row, nodes.get(row.path), root, reading)
             except UnreadError:
@@ -139,8 +150,12 @@ def written(text: str) -> Node:
 
 
 def _place(reading: Reading, *rows: Field[Any]) -> Location:
-    """Return where the first of these keys that is given stands: the defaults alone never are in conflict."""
-    return next(reading.origins[row.path] for row in rows if row.path in reading.origins)
+    """Return where the first of these keys that is given stands: the table's defaults alone never are in conflict.
+
+    What stands in the site's own file goes before what stands in a file of defaults.
+    """
+    places = [reading.origins[row.path] for row in rows if row.path in reading.origins]
+    return min(places, key=lambda place: place.file != reading.file)
 
 
 def _check_php_version(values: Values, reading: Reading) -> None:

@@ -14,6 +14,7 @@ LONGEST_UNIT = 255  # systemd.unit(5)
 
 SITE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,24}")
 USER_NAME = re.compile(r"_[a-z0-9][a-z0-9-]{0,29}")
+PACKAGE_FILE = re.compile(rf"(?P<package>site-{SITE_NAME.pattern}-jail)_(?P<version>[0-9A-Za-z.+~]+)_all\.deb")
 JOB_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
 
 DEBIAN_USERS = frozenset({"_apt", "_chrony", "_flatpak", "_lldpd", "_rpc", "_ssh"})

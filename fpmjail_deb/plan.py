@@ -35,15 +35,21 @@ UNITS = "usr/lib/systemd/system"
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What a package owes to the moment it is built: the time of all its files, in seconds since 1970."""
+    """What a package owes to the moment it is built.
+
+    `epoch` is the time of all its files, in seconds since 1970, `generator` the program that its comments name, `where`
+    the lines that they name: without it those of the description.
+    """
 
     epoch: int
+    generator: str = GENERATOR
+    where: Origins | None = None
 
 
 def plan(site: Site, release: Release, build: Build) -> PackagePlan:
     """Return the package of a site for a release. Raises BuildError for what a file's grammar cannot hold."""
-    names, where = site_names(site), origins(site)
-    values = _values(site, release, names, where)
+    names, where = site_names(site), build.where or origins(site)
+    values = {**_values(site, release, names, where), "generator": build.generator}
     chosen = maintscript.snippets(certificate=site.web.tls is not None, sftp=site.sftp is not None)
     return PackagePlan(
         control=_control(site, release, names),
@@ -56,7 +62,6 @@ def plan(site: Site, release: Release, build: Build) -> PackagePlan:
 def _values(site: Site, release: Release, names: SiteNames, where: Origins) -> Mapping[str, object]:
     """Return what the templates may use."""
     return {
-        "generator": GENERATOR,
         "site": site,
         "names": names,
         "origins": where,
@@ -145,8 +150,8 @@ def _written(
     site: Site, release: Release, build: Build, names: SiteNames, where: Origins
 ) -> tuple[File | Symlink, ...]:
     """Return what no template makes."""
-    description = site_json(site, release, names, where, GENERATOR)
-    change = f"Made by {GENERATOR} from {where.source} for {release.codename}."
+    description = site_json(site, release, names, where, build.generator)
+    change = f"Made by {build.generator} from {where.source} for {release.codename}."
     version = f"{site.version}{release.suffix}"
     log = metadata.changelog(names.package, version, release.codename, site.maintainer, change, build.epoch)
     return (

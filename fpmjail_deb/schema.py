@@ -20,7 +20,18 @@ from fpmjail_deb.document import join
 from fpmjail_deb.jail_rules import AllOr
 from fpmjail_deb.release import BUILT_IN, CHARSETS, PART_OF, RELEASES
 from fpmjail_deb.rules import ListRule, MapRule, Rule, T_co
-from fpmjail_deb.site import Dns, Htaccess, Isolation, Job, Proc, ProcessManager, ServerSocket, Shell, WebServer
+from fpmjail_deb.site import (
+    AUTOMATIC,
+    Dns,
+    Htaccess,
+    Isolation,
+    Job,
+    Proc,
+    ProcessManager,
+    ServerSocket,
+    Shell,
+    WebServer,
+)  # fmt: skip
 
 DAY = 24 * 3600
 
@@ -105,8 +116,9 @@ ALIASES: Field[tuple[str, ...]] = Field(
 )
 VERSION: Field[str] = Field(
     "version",
-    rules.package_version(),
-    "The version of the package, without the release's suffix. Raise it with every change.",
+    rules.package_version(AUTOMATIC),
+    "The version of the package, without the release's suffix. Raise it with every change; `auto` is the day and a "
+    "counter, raised by each build that changes the package.",
     example="1.0.1",
     default="1.0.0",
 )
@@ -454,16 +466,24 @@ def _children() -> dict[str, tuple[str, ...]]:
 
 
 BY_PATH: Mapping[str, Field[Any]] = MappingProxyType({row.path: row for row in FIELDS})
+OF_ONE_SITE = ("site", "domains", "aliases", "user", "uid")
+"""Keys that two sites can never have in common."""
+
 CHILDREN: Mapping[str, tuple[str, ...]] = MappingProxyType(_children())
 """The keys of each group; the path of the whole file is empty. `web.tls` is a group and a key at once."""
 
 
-def json_schema() -> dict[str, object]:
-    """Return the table as JSON Schema, for editors: most of the rules, none of the advice."""
+def json_schema(defaults: bool = False) -> dict[str, object]:
+    """Return the table as JSON Schema, for editors: most of the rules, none of the advice.
+
+    With `defaults` that of a defaults.yaml, where no key is required and those of one site only are unknown.
+    """
+    site = _group_schema("")
+    shared = [key for key in CHILDREN[""] if key not in OF_ONE_SITE]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A PHP website, for fpmjail-deb",
-        **_group_schema(""),
+        "title": "What PHP websites have in common, for fpmjail-deb" if defaults else "A PHP website, for fpmjail-deb",
+        **({**site, "required": [], "properties": {key: _key_schema(key) for key in shared}} if defaults else site),
     }
 
 
@@ -486,7 +506,7 @@ def _key_schema(path: str) -> dict[str, object]:
     if path in CHILDREN:
         schema = {"anyOf": [schema, _group_schema(path)]}
     default = {} if row.default is None else {"default": yaml.safe_load(row.default)}
-    return {"description": row.doc, **schema, **default}
+    return {"description": row.doc, **schema, **default, "examples": [yaml.safe_load(row.example)]}
 
 
 def markdown() -> str:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+AUTOMATIC = "auto"
+"""What a description says instead of a version that its author raises."""
+
 
 class Isolation(Enum):
     """How PHP is kept apart: `dedicated` is an FPM master of the site's own, sealed by systemd."""
@@ -195,3 +198,8 @@ class Site:
     cron: tuple[Job, ...]
     sftp: Sftp | None
     origins: tuple[tuple[str, Location], ...]
+
+    @property
+    def file(self) -> str:
+        """Return the name of the description."""
+        return dict(self.origins)["site"].file

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
 
 from fpmjail_deb import names as unit_names
+from fpmjail_deb.contents import PackagePlan
+from fpmjail_deb.errors import BuildError
 from fpmjail_deb.origins import Origins
 from fpmjail_deb.pool import environment
 from fpmjail_deb.profile import php_version, profile
@@ -45,6 +50,17 @@ def site_json(site: Site, release: Release, names: SiteNames, origins: Origins, 
         "sftp": {"configuration": f"/{names.share}/sshd.conf"} if site.sftp else None,
         "origins": origins.table(),
     }
+
+
+def found_in(package: PackagePlan) -> Mapping[str, Any]:
+    """Return the content of a package's site.json. Raises BuildError if it has none."""
+    for file in package.files:
+        if file.path.startswith("usr/share/fpmjail/sites/") and file.path.endswith("/site.json"):
+            with suppress(ValueError):
+                found = json.loads(file.content)
+                if isinstance(found, dict):
+                    return found
+    raise BuildError(f"{package.file_name} has no site.json", "name a package that fpmjail-deb built")
 
 
 def _paths(site: Site, names: SiteNames) -> Mapping[str, str]:
