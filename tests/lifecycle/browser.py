@@ -43,11 +43,10 @@ class Form:
 class Browser:
     """One visitor's browser, with a cookie jar of its own."""
 
-    def __init__(self, server: Server, site: str, host: str) -> None:
+    def __init__(self, server: Server, host: str) -> None:
         self._server, self._base = server, f"http://{host}"
         self._jar = f"/root/cookies-{host}-{id(self)}"
         self._options = ["--resolve", f"{host}:80:127.0.0.1", "--cookie", self._jar, "--cookie-jar", self._jar]
-        self.site = site
 
     def get(self, path: str, *options: str, input: str = "") -> Answer:
         """Ask for a path of the site, or a whole address, and go where it leads."""

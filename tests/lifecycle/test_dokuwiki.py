@@ -89,8 +89,9 @@ def wiki(server: Server, request: pytest.FixtureRequest) -> Wiki:
     server.publish(text, "dokuwiki.yaml")
     server.shell(manual.commands("dokuwiki.md", "DokuWiki from Debian's archive"))
     server.shell(f"rm -rf {BASE}/conf {BASE}/data; find {BASE}/htdocs -mindepth 1 -delete")
-    server.shell(manual.commands("dokuwiki.md", "The files"))
-    return Wiki(server, web, Browser(server, "dokuwiki", HOST), Browser(server, "dokuwiki", HOST))
+    for section in ("The files", "Accounts, settings, pages"):
+        server.shell(manual.commands("dokuwiki.md", section))
+    return Wiki(server, web, Browser(server, HOST), Browser(server, HOST))
 
 
 def test_a_visitor_reads_and_cannot_write(wiki: Wiki) -> None:
@@ -156,6 +157,12 @@ def test_access_control_hides_pages(wiki: Wiki) -> None:
 def test_neither_settings_nor_pages_lie_where_the_web_server_looks(wiki: Wiki) -> None:
     for path in ("/conf/users.auth.php", "/data/pages/start.txt", "/../conf/local.php"):
         assert wiki.visitor.get(path, "--path-as-is").status in (400, 403, 404), path
+
+
+def test_files_from_an_upgrade_of_the_package_leave_accounts_and_pages_alone(wiki: Wiki) -> None:
+    wiki.server.shell(manual.commands("dokuwiki.md", "The files"))
+    assert "the plan" in wiki.admin.get("/doku.php/secret:plan").text
+    assert "Permission Denied" in words(wiki.visitor.get("/doku.php/secret:plan").text)
 
 
 def test_the_check_finds_nothing_wrong(wiki: Wiki) -> None:
