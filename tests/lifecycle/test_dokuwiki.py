@@ -15,13 +15,14 @@ from html import unescape
 import pytest
 
 from tests.lifecycle import extras, manual, trees
-from tests.lifecycle.bed import Bed
+from tests.lifecycle.bed import booted
 from tests.lifecycle.browser import Answer, Browser, forms, words
+from tests.lifecycle.repository import SigningKey
 from tests.lifecycle.server import Server
 
 EXAMPLE = trees.CHECKOUT / "examples/dokuwiki.yaml"
 HOST = "wiki.example.org"
-BASE = "/var/www/dokuwiki"
+BASE = {"dedicated": "/var/www/dokuwiki", "shared": "/var/www/dokuwiki/var/www/dokuwiki"}
 OWN = """{
   "format": 1,
   "name": "php",
@@ -54,9 +55,16 @@ class Wiki:
     """The wiki behind one of the web servers, its administrator's browser and a visitor's."""
 
     server: Server
-    web: str
+    isolation: str
     admin: Browser
     visitor: Browser
+
+    def follow(self, *sections: str) -> None:
+        """Do what the manual says, with the base directory of this isolation."""
+        for section in sections:
+            commands = manual.commands("dokuwiki.md", section)
+            base = f"base={BASE[self.isolation]}\n"
+            self.server.shell(commands.replace("base=/var/www/dokuwiki\n", base))
 
     def edit(self, page: str, text: str) -> Answer:
         """Change a page as the administrator."""
@@ -65,33 +73,43 @@ class Wiki:
         return self.admin.submit(editor, number, wikitext=text, **{"do[save]": "1"})
 
 
+@pytest.fixture(scope="module", params=["dedicated"])
+def isolation(request: pytest.FixtureRequest) -> str:
+    """Both ways to run PHP."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def server(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(
+    release: str, isolation: str, tmp_path_factory: pytest.TempPathFactory, signing_key: SigningKey
+) -> Iterator[Server]:
     """A server with Debian's applications in its sources."""
-    bed.upgrades.publish(*extras.debs(bed.release, ("php", "dokuwiki", "php-pear")))
-    bed.publish_own_packages()
-    there = Server(bed, tmp_path_factory.mktemp("dist"))
-    there.container.run("debconf-set-selections", input=QUESTIONS)
-    there.run("systemctl", "unmask", "nginx")
-    there.write("/etc/fpmjail/capabilities.d/dokuwiki.json", OWN)
-    there.run("php", "-r", PHOTO)
-    yield there
+    with booted(release, tmp_path_factory.mktemp("repository"), signing_key) as bed:
+        bed.upgrades.publish(*extras.debs(release, ("php", "dokuwiki", "php-pear")))
+        bed.publish_own_packages()
+        there = Server(bed, tmp_path_factory.mktemp("dist"))
+        there.container.run("debconf-set-selections", input=QUESTIONS)
+        there.run("systemctl", "unmask", "nginx")
+        there.write("/etc/fpmjail/capabilities.d/dokuwiki.json", OWN)
+        there.run("php", "-r", PHOTO)
+        yield there
 
 
 @pytest.fixture(scope="module", params=["apache", "nginx"])
-def wiki(server: Server, request: pytest.FixtureRequest) -> Wiki:
+def wiki(server: Server, isolation: str, request: pytest.FixtureRequest) -> Wiki:
     """DokuWiki freshly copied behind this web server."""
     web, other = str(request.param), {"apache": "nginx", "nginx": "apache2"}[str(request.param)]
-    text = EXAMPLE.read_text()
+    text = f"isolation: {isolation}\n{EXAMPLE.read_text()}"
     if web == "nginx":
         text = text.replace("web:\n", "version: 1.1.0\nweb:\n  server: nginx\n")
+    there = Wiki(server, isolation, Browser(server, HOST), Browser(server, HOST))
+    base = BASE[isolation]
     server.shell(f"systemctl stop {other}; systemctl start {web.replace('apache', 'apache2')}")
     server.publish(text, "dokuwiki.yaml")
-    server.shell(manual.commands("dokuwiki.md", "DokuWiki from Debian's archive"))
-    server.shell(f"rm -rf {BASE}/conf {BASE}/data; find {BASE}/htdocs -mindepth 1 -delete")
-    for section in ("The files", "Accounts, settings, pages"):
-        server.shell(manual.commands("dokuwiki.md", section))
-    return Wiki(server, web, Browser(server, HOST), Browser(server, HOST))
+    there.follow("DokuWiki from Debian's archive")
+    server.shell(f"rm -rf {base}/conf {base}/data; find {base}/htdocs -mindepth 1 -delete")
+    there.follow("The files", "Accounts, settings, pages")
+    return there
 
 
 def test_a_visitor_reads_and_cannot_write(wiki: Wiki) -> None:
@@ -160,7 +178,7 @@ def test_neither_settings_nor_pages_lie_where_the_web_server_looks(wiki: Wiki) -
 
 
 def test_files_from_an_upgrade_of_the_package_leave_accounts_and_pages_alone(wiki: Wiki) -> None:
-    wiki.server.shell(manual.commands("dokuwiki.md", "The files"))
+    wiki.follow("The files")
     assert "the plan" in wiki.admin.get("/doku.php/secret:plan").text
     assert "Permission Denied" in words(wiki.visitor.get("/doku.php/secret:plan").text)
 
