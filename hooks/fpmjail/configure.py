@@ -171,7 +171,7 @@ def ensure_image(layout: Layout, site: Site, say: Say) -> Manifest:
     """The manifest of a fit generation of the site's profile, built when there is none. Raises SiteFault."""
     known, _ = sites.installed(layout)
     members = tuple(one for one in known if one.profile.id == site.profile.id)
-    outcome = refreshing.run(Task(layout, site.profile, members, Mode(final=False)))
+    outcome = refreshing.run(Task(layout, site.profile, members, Mode(final=False, needed=True)))
     manifest = image.read_manifest(layout, site.profile.id, outcome.after)
     if manifest is None:
         raise SiteFault(

@@ -56,10 +56,12 @@ def explain(facts: Facts, decision: Decision) -> tuple[str, ...]:
 def look(task: Task, want: Wanted, owners: Owners) -> Facts:
     """Gather what decides."""
     hold = image.hold(task.layout, task.profile.id)
+    current = image.current(task.layout, task.profile.id)
+    enough = packages.UNPACKED if task.mode.needed and not current else packages.SETTLED
     return Facts(
-        current=image.current(task.layout, task.profile.id),
+        current=current,
         missing=tuple(map(str, want.missing)),
-        unfinished=tuple(packages.unfinished((name for name, _ in owners.values()), task.layout.root)),
+        unfinished=tuple(packages.unfinished((name for name, _ in owners.values()), task.layout.root, enough)),
         held=hold.reason if hold and hold.manual else None,
     )
 
