@@ -315,6 +315,7 @@ def _site(values: Values, reading: Reading) -> Site:
         user=values[schema.USER] or names.user(name),
         uid=values[schema.UID],
         isolation=values[schema.ISOLATION],
+        compat_link=values[schema.COMPAT_LINK],
         php=_php(values),
         web=_web(values),
         jail=_jail(values),

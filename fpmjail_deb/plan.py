@@ -18,7 +18,7 @@ from fpmjail_deb.profile import php_version, profile
 from fpmjail_deb.release import Release
 from fpmjail_deb.render import render
 from fpmjail_deb.sandbox import sandbox
-from fpmjail_deb.site import Site, WebServer
+from fpmjail_deb.site import Isolation, Site, WebServer
 from fpmjail_deb.site_json import site_json
 from fpmjail_deb.site_names import SiteNames, made_directories, site_names
 from fpmjail_deb.virtual_host import virtual_host_values
@@ -61,10 +61,12 @@ def _values(site: Site, release: Release, names: SiteNames, where: Origins) -> M
         "names": names,
         "origins": where,
         "php": php_version(site, release),
-        "pool": pool_values(site, names.base),
-        "environment": environment(site, names.base),
+        "shared": site.isolation is Isolation.SHARED,
+        "service_unit": _service_unit(site, release, names),
+        "pool": pool_values(site, names.inside.base),
+        "environment": environment(site, names.inside.base),
         "web": virtual_host_values(site),
-        "nginx": nginx_values(site) if site.web.server is WebServer.NGINX else None,
+        "nginx": nginx_values(site, names.inside.document_root) if site.web.server is WebServer.NGINX else None,
         "sandbox": sandbox(site),
         "sockets": reach.sockets(site),
         "server_units": reach.SERVER_UNITS if reach.sockets(site) else (),
@@ -77,9 +79,16 @@ def _values(site: Site, release: Release, names: SiteNames, where: Origins) -> M
     }
 
 
+def _service_unit(site: Site, release: Release, names: SiteNames) -> str:
+    """Return the unit that PHP runs in."""
+    shared = site.isolation is Isolation.SHARED
+    return unit_names.php_service(php_version(site, release)) if shared else names.service_unit
+
+
 def _enabled_units(site: Site, names: SiteNames) -> tuple[str, ...]:
+    socket = (names.socket_unit,) if site.isolation is Isolation.DEDICATED else ()
     certificate = (names.certificate_unit,) if site.web.tls else ()
-    return (names.socket_unit, *certificate, *(unit_names.cron_unit(site.name, job.name, "timer") for job in site.cron))
+    return (*socket, *certificate, *(unit_names.cron_unit(site.name, job.name, "timer") for job in site.cron))
 
 
 def _certificate_paths(site: Site) -> tuple[str, ...]:
@@ -95,20 +104,23 @@ def _rendered(site: Site, names: SiteNames, values: Mapping[str, object]) -> tup
     templates = {
         f"{names.share}/pool.conf": "pool.conf",
         **_virtual_host(site, names),
-        f"{UNITS}/{names.service_unit}": "service",
-        f"{UNITS}/{names.socket_unit}": "socket",
-        f"{UNITS}/{names.mount_unit}": "mount",
         f"{UNITS}/{names.slice_unit}": "slice",
         f"usr/lib/sysusers.d/{names.package}.conf": "sysusers",
         f"usr/lib/tmpfiles.d/{names.package}.conf": "tmpfiles",
         f"etc/logrotate.d/{names.package}": "logrotate",
         f"usr/share/doc/{names.package}/copyright": "copyright",
     }
+    if site.isolation is Isolation.DEDICATED:
+        templates |= {f"{UNITS}/{names.service_unit}": "service", f"{UNITS}/{names.socket_unit}": "socket"}
     if site.web.tls:
         templates[f"{UNITS}/{names.certificate_unit}"] = "certificate.path"
     if site.sftp:
         templates |= {f"{names.share}/{name}": name for name in ("sshd.conf", "authorized_keys")}
-    return (*(_file(path, template, values) for path, template in templates.items()), *_jobs(site, values))
+    return (
+        *(_file(path, template, values) for path, template in templates.items()),
+        *(_file(f"{UNITS}/{mount.unit}", mount.template, {**values, "mount": mount}) for mount in names.mounts),
+        *_jobs(site, values),
+    )
 
 
 def _file(path: str, template: str, values: Mapping[str, object]) -> File:
@@ -153,6 +165,20 @@ def _written(
         File(f"{names.share}/site.json", (json.dumps(description, indent="\t") + "\n").encode()),
         File(f"usr/share/doc/{names.package}/changelog.gz", log),
         _available(site, names),
+        *_wants(site, release, names),
+    )
+
+
+def _wants(site: Site, release: Release, names: SiteNames) -> tuple[Symlink, ...]:
+    """Return the links by which Debian's units start a shared site's mounts. Wanted, never required: nothing of one
+    site may stop them for all."""
+    if site.isolation is Isolation.DEDICATED:
+        return ()
+    php = _service_unit(site, release, names)
+    return tuple(
+        Symlink(f"{UNITS}/{wanting}.wants/{mount.unit}", f"../{mount.unit}")
+        for mount in names.mounts
+        for wanting in (php, *mount.servers)
     )
 
 

@@ -11,9 +11,11 @@ from enum import Enum
 
 
 class Isolation(Enum):
-    """How PHP is kept apart: `dedicated` is an FPM master of the site's own, sealed by systemd."""
+    """How PHP is kept apart: `dedicated` is an FPM master of the site's own, sealed by systemd; `shared` is a pool with
+    a chroot in the FPM of Debian that all shared sites have in common."""
 
     DEDICATED = "dedicated"
+    SHARED = "shared"
 
 
 class ProcessManager(Enum):
@@ -179,6 +181,7 @@ class Site:
     user: str
     uid: int | None
     isolation: Isolation
+    compat_link: bool
     php: Php
     web: Web
     jail: Jail
