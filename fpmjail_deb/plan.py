@@ -20,7 +20,7 @@ from fpmjail_deb.render import render
 from fpmjail_deb.sandbox import sandbox
 from fpmjail_deb.site import Isolation, Site, WebServer
 from fpmjail_deb.site_json import site_json
-from fpmjail_deb.site_names import SiteNames, made_directories, site_names
+from fpmjail_deb.site_names import SiteNames, isolation_change, made_directories, site_names
 from fpmjail_deb.virtual_host import virtual_host_values
 
 __all__ = ["Build", "Directory", "Entry", "File", "PackagePlan", "Symlink", "plan"]
@@ -44,7 +44,8 @@ def plan(site: Site, release: Release, build: Build) -> PackagePlan:
     """Return the package of a site for a release. Raises BuildError for what a file's grammar cannot hold."""
     names, where = site_names(site), origins(site)
     values = _values(site, release, names, where)
-    chosen = maintscript.snippets(certificate=site.web.tls is not None, sftp=site.sftp is not None)
+    shared = site.isolation is Isolation.SHARED
+    chosen = maintscript.snippets(certificate=site.web.tls is not None, sftp=site.sftp is not None, shared=shared)
     return PackagePlan(
         control=_control(site, release, names),
         entries=with_parents((*_rendered(site, names, values), *_written(site, release, build, names, where))),
@@ -76,6 +77,7 @@ def _values(site: Site, release: Release, names: SiteNames, where: Origins) -> M
         "certificate_paths": _certificate_paths(site),
         "enabled_units": _enabled_units(site, names),
         "made_directories": made_directories(site),
+        **isolation_change(site, names),
     }
 
 

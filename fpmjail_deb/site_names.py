@@ -105,3 +105,23 @@ def made_directories(site: Site) -> tuple[str, ...]:
     paths = {root, *(root / directory for directory in site.writable)}
     chain = {path for leaf in paths for path in (leaf, *leaf.parents)} - {PurePosixPath(".")}
     return tuple(str(path) for path in sorted(chain, key=lambda path: (-len(path.parts), str(path))))
+
+
+def isolation_change(site: Site, chosen: SiteNames) -> dict[str, object]:
+    """Return the isolation that the site does not have, and how an administrator gets from there to the one it has."""
+    shared = site.isolation is Isolation.SHARED
+    data, aside = names.base_directory(site.name), f"{names.base_directory(site.name)}.former"
+    there = f"{names.chroot_directory(site.name)}{data}"
+    moves = (
+        (f"mv -T {data} {aside}", f"mkdir -p {PurePosixPath(there).parent}", f"mv -T {aside} {there}")
+        if shared
+        else (f"mv -T {data} {aside}", f"mv -T {aside}{data} {data}")
+    )
+    steps = (
+        f"apt purge {chosen.package}",
+        *moves,
+        f"usermod --home {chosen.base} {site.user}",
+        f"apt install {chosen.package}",
+    )
+    other = Isolation.DEDICATED if shared else Isolation.SHARED
+    return {"other_isolation": other.value, "isolation_steps": steps}
