@@ -207,9 +207,17 @@ def _depends(site: Site, release: Release) -> tuple[str, ...]:
 
 
 def _paragraphs(site: Site, names: SiteNames) -> tuple[str, ...]:
+    outlives = f"The website itself lies in {names.document_root}; it is not part of this package and outlives it."
+    if site.isolation is Isolation.SHARED:
+        return (
+            f"Virtual host, pool and chroot of the website {site.domains[0]}. PHP runs as {site.user} in Debian's "
+            f"PHP-FPM and sees of this server only {names.jail}, with copies of what it needs, which the fpmjail "
+            "package keeps up to date.",
+            outlives,
+        )
     return (
         f"Virtual host, PHP-FPM and jail of the website {site.domains[0]}. PHP runs as {site.user} behind systemd's "
         f"walls and sees of this server only {names.base}, its logs, and copies of what it needs, "
         "which the fpmjail package keeps up to date.",
-        f"The website itself lies in {names.document_root}; it is not part of this package and outlives it.",
+        outlives,
     )

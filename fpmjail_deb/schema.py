@@ -142,15 +142,16 @@ ISOLATION: Field[Isolation] = Field(
     "isolation",
     rules.choice(Isolation),
     "How PHP is kept apart: `dedicated` is an FPM master of the site's own, sealed by systemd. `shared` is a pool of "
-    "Debian's phpX.Y-fpm in a chroot: lighter, with fewer walls, and the site lies in /var/www/NAME/var/www/NAME.",
+    "Debian's phpX.Y-fpm in a chroot: lighter, with fewer walls. Outside, the site then lies in "
+    "/var/www/NAME/var/www/NAME; PHP and all keys here know it as /var/www/NAME.",
     example="shared",
     default="dedicated",
 )
 COMPAT_LINK: Field[bool] = Field(
     "compat_link",
     rules.boolean(),
-    "With `shared`: whether the chroot has a link by which the site's path of outside is good inside as well, for "
-    "sites that have it in their files.",
+    "With `shared`: whether /var/www/NAME/var is a link that makes /var/www/NAME/var/www/NAME, the site's path of "
+    "outside, good inside as well, for sites that have it in their files.",
     example="true",
     default="false",
 )
@@ -392,8 +393,8 @@ JAIL_DNS: Field[Dns] = Field(
 JAIL_PROC: Field[Proc] = Field(
     "jail.proc",
     rules.choice(Proc),
-    "What PHP sees in /proc: its own processes (`none`), also the state of the whole server such as the load "
-    "(`private`), or every process of the server with its command line (`host`).",
+    "What PHP sees in /proc: its own processes (`none`; with `shared` isolation nothing), also the state of the whole "
+    "server such as the load (`private`), or every process of the server with its command line (`host`).",
     example="private",
     default="none",
 )
