@@ -19,7 +19,7 @@ from pathlib import Path
 from fpmjail import fastcgi, image, reach, systemd
 from fpmjail.fastcgi import DeadlineExceeded, FastcgiError, Response, Unreachable, WorkerDied
 from fpmjail.layout import Layout
-from fpmjail.site import Profile, Site
+from fpmjail.site import DEDICATED, Profile, Site
 
 DIRECTORY = "/usr/share/fpmjail/probes"  # inside every image
 PATIENCE = 10.0  # seconds for one probe: it may wait for a busy pool
@@ -64,7 +64,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What the probes of one jail compare with; `present` and `hosts` are what the server itself has."""
+    """What the probes of one jail compare with; `present` and `hosts` are what the server itself has.
+
+    `place` is the directory of the probes as this PHP has to be asked for it.
+    """
 
     version: str
     generation: str
@@ -78,6 +81,8 @@ class Expectation:
     locales: tuple[str, ...] = ()
     timezones: tuple[str, ...] = ()
     sockets: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    place: str = DIRECTORY
+    isolation: str = DEDICATED
 
 
 def printable(text: str, longest: int = LONGEST_TEXT) -> str:
@@ -111,7 +116,7 @@ def arguments(name: str, expected: Expectation) -> dict[str, object]:
         case "services":
             return {"present": [path for path in HOST_FILES[name] if path in expected.present]}
         case "proc":
-            return {"proc": expected.proc}
+            return {"proc": expected.proc, "isolation": expected.isolation}
         case "locales" | "timezones":
             return {name: list(expected.locales if name == "locales" else expected.timezones)}
         case _ if name in dict(expected.sockets):
@@ -136,7 +141,9 @@ def body_of(name: str) -> tuple[str, bytes]:
     return f"multipart/form-data; boundary={BOUNDARY}", head.encode() + UPLOAD + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
-def params(name: str, nonce: str, told: Arguments, content_type: str, length: int) -> dict[str, str]:
+def params(
+    name: str, nonce: str, told: Arguments, content_type: str, length: int, place: str = DIRECTORY
+) -> dict[str, str]:
     """The CGI variables of the request (RFC 3875, section 4.1)."""
     return {
         "GATEWAY_INTERFACE": "CGI/1.1",
@@ -150,19 +157,19 @@ def params(name: str, nonce: str, told: Arguments, content_type: str, length: in
         "QUERY_STRING": "",
         "CONTENT_TYPE": content_type,
         "CONTENT_LENGTH": str(length) if length else "",
-        "DOCUMENT_ROOT": DIRECTORY,
+        "DOCUMENT_ROOT": place,
         "SCRIPT_NAME": f"/{name}.php",
-        "SCRIPT_FILENAME": f"{DIRECTORY}/{name}.php",
+        "SCRIPT_FILENAME": f"{place}/{name}.php",
         NONCE: nonce,
         ARGUMENTS: json.dumps(told),
     }
 
 
-def ask(socket: Path, name: str, told: Arguments, timeout: float = PATIENCE) -> Result:
+def ask(socket: Path, name: str, told: Arguments, timeout: float = PATIENCE, place: str = DIRECTORY) -> Result:
     """Run one probe behind a socket; never raises, whatever goes wrong is a finding. `timeout` in seconds."""
     started = time.monotonic()
     try:
-        findings = _ask(socket, name, told, timeout)
+        findings = _ask(socket, name, told, timeout, place)
         answered = findings != (SHUT_OUT,)
     except WorkerDied:
         findings = (f"the worker died in this probe: {DEATHS.get(name, 'it crashed or was killed')}",)
@@ -173,10 +180,10 @@ def ask(socket: Path, name: str, told: Arguments, timeout: float = PATIENCE) -> 
     return Result(name, not findings, findings, time.monotonic() - started, answered)
 
 
-def _ask(socket: Path, name: str, told: Arguments, timeout: float) -> tuple[str, ...]:
+def _ask(socket: Path, name: str, told: Arguments, timeout: float, place: str) -> tuple[str, ...]:
     nonce = secrets.token_hex(16)
     content_type, body = body_of(name)
-    asked = params(name, nonce, told, content_type, len(body))
+    asked = params(name, nonce, told, content_type, len(body), place)
     return judge(nonce, fastcgi.request(socket, asked, body, timeout=timeout))
 
 
@@ -220,7 +227,7 @@ def ask_all(socket: Path, names: Iterable[str], expected: Expectation) -> tuple[
     """Run several probes one after another, PHP's own first. Where the first cannot run, the rest is not asked."""
     results: list[Result] = []
     for name in sorted(names, key=lambda name: (name != "php", name)):
-        results.append(ask(socket, name, arguments(name, expected)))
+        results.append(ask(socket, name, arguments(name, expected), place=expected.place))
         if not results[-1].answered:
             break
     return tuple(results)
@@ -257,10 +264,13 @@ def of_site(layout: Layout, site: Site) -> Expectation:
     return replace(
         of_server(layout, site.profile, generation),
         extensions=extensions_of(site.php.extensions),
-        directories=(str(site.paths.document_root),),
+        directories=(str(site.inside.document_root),),
         dns=site.jail.dns,
         proc=site.jail.proc,
         sockets=tuple((name, reach.sockets(layout, name)) for name, _ in site.jail.sockets),
+        # PHP remembers where a link led, and a shared master outlives the switch of an image.
+        place=f"/.image/{generation}{DIRECTORY}" if site.shared else DIRECTORY,
+        isolation=site.isolation,
     )
 
 

@@ -108,6 +108,12 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def heal(sites: Iterable[Site], say: Callable[[str], None]) -> None:
     """Restart the services of running sites for whom a server arrived, or came back as another directory."""
     for site in sites:
+        if site.shared:
+            from fpmjail import shared
+
+            if systemd.running():
+                shared.heal(site, say)
+            continue
         pid = systemd.main_pid(site.units.service) if systemd.running() else 0
         lost = estranged(site, pid) if pid else ()
         if lost:

@@ -44,7 +44,13 @@ EXAMPLE: dict[str, Any] = {
         "socket": "/run/fpmjail/example.sock",
         "pool": "/usr/share/fpmjail/sites/example/pool.conf",
         "vhost": "/usr/share/fpmjail/sites/example/apache.conf",
+        "inside": {
+            "base": "/var/www/example",
+            "document_root": "/var/www/example/htdocs",
+            "logs": "/var/log/fpmjail/example",
+        },
     },
+    "compat_link": False,
     "units": {
         "service": "site-example-jail.service",
         "socket": "site-example-jail.socket",
