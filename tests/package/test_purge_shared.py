@@ -30,7 +30,7 @@ ln -s .image/current/usr usr
 for name in bin sbin lib lib64; do ln -s usr/$name $name; done
 ln -s ../run var/run; ln -s ../tmp var/tmp
 for name in ssl php services alternatives/x; do ln -s ../.image/current/etc/$name etc/$name; done
-touch etc/passwd etc/group etc/hosts tmp/left var/lib/php/sessions/sess_left "$ROOT"{LOGS}/php.log.1.gz
+touch etc/passwd etc/group etc/hosts etc/fpmjail-witness.php tmp/left var/lib/php/sessions/sess_left "$ROOT"{LOGS}/php.log.1.gz
 for node in "null 3" "zero 5" "full 7" "random 8" "urandom 9"; do mknod -m 666 dev/${{node% *}} c 1 ${{node#* }}; done
 touch "$ROOT"{STATE}/state.json "$ROOT"{STATE}/pool.conf "$ROOT"/var/log/fpmjail/shop.slow.log{{,.1,.2.gz}}
 ln -s {STATE}/pool.conf "$ROOT$POOL"; ln -s {LOGS} "$ROOT"/var/log/fpmjail/shop
