@@ -372,7 +372,8 @@ def judge_server(outside: Sequence[str], lacks: vhost.Lacks, site: Site) -> tupl
     if not outside:
         return whole, good("web", "PHP outside jails", f"none runs as {WEB_USER}")
     seen = f"{'; '.join(outside)}: run as {WEB_USER}, which may connect to every site"
-    fix = "switch off what is not used: a2dismod, systemctl disable --now phpX.Y-fpm"
+    pool = "move www.conf out of pool.d and reload" if site.shared else "systemctl disable --now"
+    fix = f"switch off what is not used: a2dismod, {pool} phpX.Y-fpm"
     return whole, warning("web", "PHP outside jails", seen, fix)
 
 

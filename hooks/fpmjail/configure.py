@@ -336,10 +336,12 @@ def switch(layout: Layout, name: str, on: bool, say: Say) -> None:
         if not on:
             cron.mark(layout, name, off=True)
             withdraw(layout, site)
-            forget_pools(layout, site, say)
+            settle_pools(layout, site, say)
             end_commands(layout, site, say)
     if on:
         configure(layout, name, say)
+        with files.lock(layout.lock_file):
+            settle_pools(layout, site, say)
     trouble = web.reload(site) or sftp.reload(layout)
     say(trouble or ("switched on" if on else "switched off"))
 
@@ -360,7 +362,7 @@ def remove(layout: Layout, name: str, say: Say) -> None:
         for words in filter(None, (web.disable(layout, site), web.reload(site))):
             say(words)
         withdraw(layout, site)
-        forget_pools(layout, site, say)
+        settle_pools(layout, site, say)
         end_commands(layout, site, say)
         if systemd.running():
             systemd.systemctl("stop", *site.units.mounts)
@@ -370,6 +372,35 @@ def remove(layout: Layout, name: str, say: Say) -> None:
             say(f"{mount.target} is still mounted; umount it")
         state.forget(layout, name)
         drop_image(layout, site, say)
+
+
+def end_processes(site: Site) -> None:
+    """Kill what still runs as the site's user; the account is the site's alone, `configure` saw to that."""
+    owner = places.account(site.user.name)
+    if owner is None or owner.uid == 0:
+        return
+    for process in facts.processes(owner.uid):
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+
+
+def unmount(left: Iterable[mounts.Mount]) -> None:
+    """Unmount what is left in a jail, by force of MNT_DETACH when it is busy."""
+    for mount in left:
+        if not systemd.run(["umount", "--", str(mount.target)]).good:
+            systemd.run(["umount", "--lazy", "--", str(mount.target)])
+
+
+def settle_pools(layout: Layout, site: Site, say: Say) -> None:
+    """Let Debian's master take up, or forget, the pool of a shared site."""
+    if not site.shared:
+        return
+    from fpmjail import shared
+
+    known, _ = sites.installed(layout)
+    for words in shared.settle(layout, known):
+        say(words)
+    shared.clear(layout, site)
 
 
 def end_processes(site: Site) -> None:

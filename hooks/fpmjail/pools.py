@@ -108,19 +108,24 @@ def _text(path: Path) -> str:
 
 
 def clash(pools: Sequence[Pool]) -> str | None:
-    """Two pools of one name or one address, which FPM's own test does not mind: the later one takes it from the other.
-
-    An address whose directory is missing or that is too long ends the master as well.
-    """
-    owners: dict[str, Pool] = {}
-    for pool in pools:
-        for key in (f"[{pool.name}]", *pool.listen):
-            if (other := owners.setdefault(key, pool)) is not pool:
-                return f"{pool.place}: {key} is in {other.place} already"
-        for address in pool.listen:
-            if fault := unusable(address):
-                return f"{pool.place}: {fault}"
+    """What is wrong among pools that FPM's own test does not mind, or None."""
+    for number, pool in enumerate(pools):
+        if fault := clash_of(pool, pools[:number]):
+            return fault
     return None
+
+
+def clash_of(pool: Pool, others: Iterable[Pool]) -> str | None:
+    """Why a pool cannot be beside others: of two with one name or one address the later one takes it from the other.
+
+    An address whose directory is missing or that is too long ends the master at its start.
+    """
+    keys = (f"[{pool.name}]", *pool.listen)
+    for other in others:
+        for key in keys:
+            if key == f"[{other.name}]" or key in other.listen:
+                return f"{pool.place}: {key} is in {other.place} already"
+    return next((f"{pool.place}: {words}" for words in map(unusable, pool.listen) if words), None)
 
 
 def unusable(address: str) -> str | None:

@@ -67,7 +67,8 @@ def proven(layout: Layout, site: Site, parts: tuple[Part, ...], provable: bool) 
     text = fpm.text(parts)
     others = pools.standing(layout, site.php.version, frozenset({pools.link(layout, site)}))
     own = pools.parse(parts[0].source, text)
-    return pools.clash((*others, *own)) or tried(layout, site, parts, text, provable)
+    fault = next(filter(None, (pools.clash_of(pool, others) for pool in own)), None)
+    return fault or tried(layout, site, parts, text, provable)
 
 
 def weakening(site: Site, part: Part) -> str | None:
@@ -308,6 +309,8 @@ def remount(site: Site, place: Path) -> str:
     return "" if answer.good else answer.words
 
 
-def forget_witness(site: Site) -> None:
-    """The one file in /etc of the chroot that only `fpmjail check` needs."""
-    (site.paths.jail / jail.WITNESS).unlink(missing_ok=True)
+def clear(layout: Layout, site: Site) -> None:
+    """Take away what a pool that is out leaves behind: the file for `fpmjail check`, and a socket of a held master."""
+    if not pools.linked(layout, site):
+        (site.paths.jail / jail.WITNESS).unlink(missing_ok=True)
+        site.paths.socket.unlink(missing_ok=True)
