@@ -403,36 +403,6 @@ def settle_pools(layout: Layout, site: Site, say: Say) -> None:
     shared.clear(layout, site)
 
 
-def end_processes(site: Site) -> None:
-    """Kill what still runs as the site's user; the account is the site's alone, `configure` saw to that."""
-    owner = places.account(site.user.name)
-    if owner is None or owner.uid == 0:
-        return
-    for process in facts.processes(owner.uid):
-        with suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGKILL)
-
-
-def unmount(left: Iterable[mounts.Mount]) -> None:
-    """Unmount what is left in a jail, by force of MNT_DETACH when it is busy."""
-    for mount in left:
-        if not systemd.run(["umount", "--", str(mount.target)]).good:
-            systemd.run(["umount", "--lazy", "--", str(mount.target)])
-
-
-def forget_pools(layout: Layout, site: Site, say: Say) -> None:
-    """Let Debian's master forget the pool of a shared site that was taken out, before its processes end."""
-    if not site.shared:
-        return
-    from fpmjail import shared
-
-    known, _ = sites.installed(layout)
-    for words in shared.settle(layout, known):
-        say(words)
-    shared.forget_witness(site)
-    site.paths.socket.unlink(missing_ok=True)
-
-
 def drop_image(layout: Layout, site: Site, say: Say) -> None:
     """Delete the image when this was the last site that used it; copies are made again when needed."""
     known, _ = sites.installed(layout)
