@@ -30,7 +30,8 @@ ln -s .image/current/usr usr
 for name in bin sbin lib lib64; do ln -s usr/$name $name; done
 ln -s ../run var/run; ln -s ../tmp var/tmp
 for name in ssl php services alternatives/x; do ln -s ../.image/current/etc/$name etc/$name; done
-touch etc/passwd etc/group etc/hosts etc/fpmjail-witness.php tmp/left var/lib/php/sessions/sess_left "$ROOT"{LOGS}/php.log.1.gz
+touch etc/passwd etc/group etc/hosts etc/fpmjail-witness.php tmp/left var/lib/php/sessions/sess_left
+touch "$ROOT"{LOGS}/php.log.1
 for node in "null 3" "zero 5" "full 7" "random 8" "urandom 9"; do mknod -m 666 dev/${{node% *}} c 1 ${{node#* }}; done
 touch "$ROOT"{STATE}/state.json "$ROOT"{STATE}/pool.conf "$ROOT"/var/log/fpmjail/shop.slow.log{{,.1,.2.gz}}
 ln -s {STATE}/pool.conf "$ROOT$POOL"; ln -s {LOGS} "$ROOT"/var/log/fpmjail/shop
@@ -48,7 +49,7 @@ def installed(root: str = "") -> str:
 
 @pytest.fixture
 def chroot(bench: Container, release: str, exchange: Path) -> Iterator[Chroot]:
-    site = shop("isolation: shared\ncompat_link: true\nwritable: [up/load]\njail: {mysql: socket}\n")
+    site = shop("isolation: shared\ncompat_link: true\nwritable: [up/load]\njail: {mysql: socket}\nsftp: true\n")
     (exchange / "postrm").write_text(dict(planned(site, release).scripts)["postrm"])
     bench.run("bash", "-euc", installed())
     yield Chroot(bench, ours=OURS)
@@ -129,6 +130,14 @@ def test_what_the_admin_put_in_the_place_of_our_links_is_kept(chroot: Chroot) ->
     chroot.shell(f"rm {POOL} {own}; echo mine >{POOL}; mkdir {own}; echo 1 >{own}/x")
     chroot.purge()
     assert {POOL, "/var/log/fpmjail/shop/x"} <= set(chroot.left())
+
+
+@pytest.mark.parametrize(("target", "kept"), [("/dev/null", False), ("/etc/systemd/mine.service", True)])
+def test_the_account_may_have_its_own_systemd_again(chroot: Chroot, target: str, kept: bool) -> None:
+    link = "/etc/systemd/system/user@$(id -u _site-shop).service"
+    chroot.shell(f'ln -s {target} "{link}"')
+    assert chroot.purge().output == ""
+    assert (chroot.shell(f'[ -L "{link}" ] && echo kept; rm -f "{link}"').strip() == "kept") is kept
 
 
 def test_a_site_with_a_name_that_begins_the_same_is_none_of_ours(chroot: Chroot) -> None:

@@ -240,6 +240,18 @@ def test_logs_are_rotated_as_the_sites_user_who_cannot_lead_root_astray(web: Web
     assert web.server.exists(f"{logs}/c.log.1") and not web.server.exists("/etc.1")
 
 
+@pytest.mark.parametrize(("way", "programs"), [("nocompress", 0), ("compress", 1)])
+def test_no_program_runs_as_the_sites_user_outside_of_the_chroot(web: Web, way: str, programs: int) -> None:
+    logs = f"{JAIL}/var/log/fpmjail/shop"
+    web.server.shell(
+        f"rm -f {logs}/*; echo x >{logs}/php.log; chown _site-shop: {logs}/php.log; "
+        f"sed -e 's/nocompress/{way}/' -e '/^}}/q' /etc/logrotate.d/site-shop-jail >/run/one.conf; "
+        "strace -f -e trace=execve -o /run/trace logrotate --force /run/one.conf"
+    )
+    _, *others = [line for line in web.server.read("/run/trace").splitlines() if " = 0" in line and "execve" in line]
+    assert len(others) == programs, others
+
+
 @pytest.fixture(scope="module")
 def behind_nginx(web: Web) -> Iterator[Web]:
     web.server.shell(
