@@ -117,8 +117,10 @@ def arguments(name: str, expected: Expectation) -> dict[str, object]:
             return {"present": [path for path in HOST_FILES[name] if path in expected.present]}
         case "proc":
             return {"proc": expected.proc, "isolation": expected.isolation}
-        case "locales" | "timezones":
-            return {name: list(expected.locales if name == "locales" else expected.timezones)}
+        case "locales":
+            return {"locales": list(expected.locales)}
+        case "timezones":
+            return {"timezones": list(expected.timezones), "isolation": expected.isolation}
         case _ if name in dict(expected.sockets):
             return {"sockets": list(dict(expected.sockets)[name])}
         case _:

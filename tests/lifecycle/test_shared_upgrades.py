@@ -21,7 +21,8 @@ isolation: shared
 php: {pool: {max_children: 20}}
 """
 TIMES = """<?php
-echo (new DateTime('2026-01-01', new DateTimeZone('Antarctica/Troll')))->format('P'), ' ', iconv('UTF-8', 'CP1252', 'x');
+echo (new DateTime('2026-01-01', new DateTimeZone('Antarctica/Troll')))->format('P');
+echo iconv('UTF-8', 'CP1252', ' x');
 """
 
 
