@@ -12,11 +12,13 @@ from fpmjail_deb.document import Mapping, Node, Refused, Scalar, join
 from fpmjail_deb.errors import DescriptionError, Problem, quote
 from fpmjail_deb.layers import layered, of_one_site
 from fpmjail_deb.nginx_host import body_size
+from fpmjail_deb.pool import needs_unit
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.rules import Reading, T, UnreadError, suggest
 from fpmjail_deb.schema import BY_PATH, CHILDREN, Field
 from fpmjail_deb.site import (
     Htaccess,
+    Isolation,
     Jail,
     Limits,
     Location,
@@ -222,7 +224,7 @@ def _check_tasks(values: Values, reading: Reading) -> None:
     if not values.have(*rows):
         return
     least = values[schema.MAX_CHILDREN] + 2
-    if values[schema.TASKS] < least:
+    if not _shared(values) and values[schema.TASKS] < least:
         message = f"expected at least {least} for {least - 2} processes and their master, found {values[schema.TASKS]}"
         reading.refuse(_place(reading, *rows), schema.TASKS.path, message, "raise it, or lower php.pool.max_children")
 
@@ -291,6 +293,54 @@ def _check_body_size(values: Values, reading: Reading) -> None:
         reading.refuse(reading.origins[path], path, message, "write it like 64M")
 
 
+def _check_limits(values: Values, reading: Reading) -> None:
+    for row in (schema.MEMORY, schema.TASKS):
+        if _shared(values) and row.path in reading.origins:
+            message = "in shared isolation PHP's processes belong to Debian's PHP-FPM, which has no limits for one site"
+            hint = "leave it out: memory_limit in php.settings times php.pool.max_children is the limit there is"
+            reading.refuse(reading.origins[row.path], row.path, message, hint)
+
+
+def _check_compat_link(values: Values, reading: Reading) -> None:
+    if not values.have(schema.COMPAT_LINK, schema.ISOLATION) or not values[schema.COMPAT_LINK]:
+        return
+    place, path = reading.origins[schema.COMPAT_LINK.path], schema.COMPAT_LINK.path
+    if not _shared(values):
+        message = "only means something with isolation: shared"
+        reading.refuse(place, path, message, "leave it out: the path is the same inside and outside")
+    elif values.have(schema.DOCUMENT_ROOT) and values[schema.DOCUMENT_ROOT].split("/")[0] == "var":
+        message = "the link would be where the document root begins, in var"
+        reading.refuse(place, path, message, "leave it out, or choose another web.document_root")
+
+
+SHARED_SETTINGS = ("opcache.restrict_api", "opcache.validate_permission", "opcache.validate_root")
+"""What keeps the sites of one master from running each other's code."""
+
+
+def _check_shared_settings(values: Values, reading: Reading) -> None:
+    if not _shared(values) or not values.have(schema.SETTINGS):
+        return
+    for name, _ in values[schema.SETTINGS]:
+        if name in SHARED_SETTINGS:
+            path = join(schema.SETTINGS.path, name)
+            message = "in shared isolation it is one of the walls between the sites"
+            reading.refuse(reading.origins[path], path, message, "leave it out")
+
+
+def _check_shared_environment(values: Values, reading: Reading) -> None:
+    if not _shared(values) or not values.have(schema.ENVIRONMENT):
+        return
+    for name, value in values[schema.ENVIRONMENT]:
+        if needs_unit(value):
+            path = join(schema.ENVIRONMENT.path, name)
+            message = f"FPM would put a variable of its own in place of the {quote(value)}"
+            reading.refuse(reading.origins[path], path, message, "write it without $, or take isolation: dedicated")
+
+
+def _shared(values: Values) -> bool:
+    return values.have(schema.ISOLATION) and values[schema.ISOLATION] is Isolation.SHARED
+
+
 def _check_time_zones(values: Values, reading: Reading) -> None:
     if not values.have(schema.JAIL_TIME_ZONES, schema.SETTINGS):
         return
@@ -316,6 +366,10 @@ CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_nginx_headers,
     _check_body_size,
     _check_time_zones,
+    _check_limits,
+    _check_compat_link,
+    _check_shared_settings,
+    _check_shared_environment,
 )
 """The rules between keys; each keeps silent if one of its keys has a problem of its own."""
 
@@ -333,6 +387,7 @@ def _site(values: Values, reading: Reading) -> Site:
         user=values[schema.USER] or names.user(name),
         uid=values[schema.UID],
         isolation=values[schema.ISOLATION],
+        compat_link=values[schema.COMPAT_LINK],
         php=_php(values),
         web=_web(values),
         jail=_jail(values),

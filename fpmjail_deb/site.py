@@ -14,9 +14,11 @@ AUTOMATIC = "auto"
 
 
 class Isolation(Enum):
-    """How PHP is kept apart: `dedicated` is an FPM master of the site's own, sealed by systemd."""
+    """How PHP is kept apart: `dedicated` is an FPM master of the site's own, sealed by systemd; `shared` is a pool with
+    a chroot in the FPM of Debian that all shared sites have in common."""
 
     DEDICATED = "dedicated"
+    SHARED = "shared"
 
 
 class ProcessManager(Enum):
@@ -191,6 +193,7 @@ class Site:
     user: str
     uid: int | None
     isolation: Isolation
+    compat_link: bool
     php: Php
     web: Web
     jail: Jail

@@ -33,7 +33,6 @@ WRITABLE_IN_JAIL = frozenset({"tmp", "var/lib/php/sessions"})
 SSHD = frozenset({"/usr/sbin/sshd", "/usr/lib/openssh/sshd-session"})
 SECCOMP_FILTER = 2  # proc(5): SECCOMP_MODE_FILTER
 GENERATION = re.compile(r"/\.image/([0-9a-f]{16})/")
-HARMLESS_DELETED = ("/dev/zero", "/memfd:", "/SYSV", "/[")
 ORIGINS = {
     "charsets": "jail.charsets",
     "dns": "jail.dns",
@@ -72,8 +71,12 @@ def judge_capability(site: Site, result: Result, beyond: Result | None = None) -
     fix = REMEDIES.get(result.capability, "fpmjail refresh; else: journalctl -u {service}")
     if not result.answered:
         shut_out = result.findings == (probe.SHUT_OUT,)
-        fix = "add /.image/ to open_basedir" if shut_out else "systemctl status {socket} {service}"
-    fix = fix.format(service=site.units.service, socket=site.units.socket, version=site.php.version)
+        fix = "add /.image/ to open_basedir" if shut_out else "systemctl status {units}"
+    elif site.shared and result.capability == "proc":
+        fix = "systemctl restart {mounts}"
+    units = " ".join(filter(None, (site.units.socket, site.units.service)))
+    mounted = " ".join(site.units.mounts)
+    fix = fix.format(service=site.units.service, units=units, mounts=mounted, version=site.php.version)
     return Finding("capability", result.capability, Level.BAD, seen, fix, place, words, verdict)
 
 
@@ -257,9 +260,8 @@ def judge_master(site: Site, master: Master | None, current: str | None) -> Find
     """The master runs from the generation in use, and maps no file that an upgrade has deleted."""
     if master is None:
         return good("generation", "master", "idle: no master runs")
-    deleted = [path for path in master.mapped if path.endswith(" (deleted)") and not path.startswith(HARMLESS_DELETED)]
     used = {found[1] for path in master.mapped if (found := GENERATION.search(path))}
-    wrong = [f"maps {path}" for path in deleted]
+    wrong = [f"maps {path}" for path in facts.deleted(master.mapped)]
     wrong += [f"runs from generation {digest}, current is {current}" for digest in sorted(used - {current or ""})]
     if not used:
         wrong.append("runs from no generation at all")
@@ -296,7 +298,7 @@ def aged(created: str, now: datetime) -> str:
 
 def judge_socket(site: Site, found: Entry | None, web_uid: int) -> Finding:
     """Only the web server may ask PHP: whoever can connect can run code as the site."""
-    fix = f"systemctl restart {site.units.socket}"
+    fix = f"systemctl restart {site.units.socket or site.units.service}"
     if found is None or not stat.S_ISSOCK(found.mode):
         return bad("socket", "owner", f"{site.paths.socket} is no socket", fix)
     right = found.uid == web_uid and stat.S_IMODE(found.mode) == 0o600
@@ -321,7 +323,8 @@ def judge_server(outside: Sequence[str], lacks: vhost.Lacks, site: Site) -> tupl
     if not outside:
         return whole, good("web", "PHP outside jails", f"none runs as {WEB_USER}")
     seen = f"{'; '.join(outside)}: run as {WEB_USER}, which may connect to every site"
-    fix = "switch off what is not used: a2dismod, systemctl disable --now phpX.Y-fpm"
+    pool = "move www.conf out of pool.d and reload" if site.shared else "systemctl disable --now"
+    fix = f"switch off what is not used: a2dismod, {pool} phpX.Y-fpm"
     return whole, warning("web", "PHP outside jails", seen, fix)
 
 
@@ -412,12 +415,17 @@ def check_files(layout: Layout, site: Site) -> tuple[Finding, ...]:
     uid, gid = _ids(site.user.name, site.user.group)
     generation = image.current(layout, site.profile.id)
     entries = facts.tree(layout.image(site.profile.id) / generation) if generation else ()
-    jail = facts.tree(site.paths.jail, WRITABLE_IN_JAIL | {".image"})
+    if site.shared:
+        from fpmjail import check_shared
+
+        inner = check_shared.check_files(site, uid)
+    else:
+        inner = judge_jail(site, facts.tree(site.paths.jail, WRITABLE_IN_JAIL | {".image"}), uid)
     return (
         judge_base(site, facts.ancestors(site.paths.base)),
         judge_document_root(site, facts.entry(site.paths.document_root), uid),
         judge_logs(site, facts.entry(site.paths.logs), gid),
-        *judge_jail(site, jail, uid),
+        *inner,
         judge_image(entries),
     )
 
@@ -430,12 +438,23 @@ def check_running(layout: Layout, site: Site) -> tuple[Finding, ...]:
     found = places.account(site.user.name)
     fault = places.account_fault(site, found, places.accounts_with(found.uid) if found else (), known)
     return (
-        *judge_mounts(site, mounts.current()),
-        judge_view(site, master),
-        judge_processes(site, facts.processes(uid) if found else (), master),
-        judge_master(site, master, image.current(layout, site.profile.id)),
+        *check_walls(layout, site, facts.processes(uid) if found else (), master),
         judge_socket(site, facts.entry(site.paths.socket), _ids(WEB_USER, WEB_USER)[0]),
         *judge_account(site, fault, _text(site.paths.jail / "etc/passwd")),
+    )
+
+
+def check_walls(layout: Layout, site: Site, found: Sequence[Process], master: Master | None) -> tuple[Finding, ...]:
+    """Mounts, processes and master, each as the site's isolation has them."""
+    if site.shared:
+        from fpmjail import check_shared
+
+        return check_shared.check_running(layout, site, found, master)
+    return (
+        *judge_mounts(site, mounts.current()),
+        judge_view(site, master),
+        judge_processes(site, found, master),
+        judge_master(site, master, image.current(layout, site.profile.id)),
     )
 
 

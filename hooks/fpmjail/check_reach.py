@@ -46,7 +46,8 @@ def judge_server(site: Site, result: Result, listening: bool) -> Finding:
     elif any("Permission denied" in words for words in result.findings):
         found = bad("capability", name, "; ".join(result.findings), server.access)
     else:
-        found = bad("capability", name, "; ".join(result.findings), f"systemctl restart {site.units.service}")
+        fix = "fpmjail refresh" if site.shared else f"systemctl restart {site.units.service}"
+        found = bad("capability", name, "; ".join(result.findings), fix)
     return replace(found, origin=origin(site, f"jail.{name}"))
 
 

@@ -11,7 +11,7 @@ import os
 import socket
 import ssl
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from fpmjail.site import Site
 ROOT = 0
 VISIT_PATIENCE = 10.0  # seconds
 LARGEST_PAGE = 1 << 16
+HARMLESS_DELETED = ("/dev/zero", "/memfd:", "/SYSV", "/[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,15 @@ def entry(path: Path) -> Entry | None:
     return Entry(str(path), status.st_mode, status.st_uid, status.st_gid)
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which directory or file a name stands for now (stat(2)), or None when it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def ancestors(path: Path) -> tuple[Entry, ...]:
     """Every directory from / to `path`, `path` included, as far as they exist."""
     return tuple(found for place in (*reversed(path.parents), path) if (found := entry(place)))
@@ -136,19 +146,23 @@ def processes(uid: int) -> tuple[Process, ...]:
     return tuple(sorted(found, key=lambda process: process.pid))
 
 
-def identity(path: Path) -> tuple[int, int] | None:
-    """What tells a directory from every other one, however it is reached; None when it is not there."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
 def mapped_files(text: str) -> tuple[str, ...]:
     """The distinct files in the text of /proc/PID/maps, deleted ones with their mark (proc(5))."""
     fields = (line.split(None, 5) for line in text.splitlines())
     return tuple(sorted({field[5] for field in fields if len(field) == 6 and field[5].startswith("/")}))
+
+
+def maps(pid: int) -> tuple[str, ...]:
+    """The distinct files that a process maps; none when it is gone."""
+    try:
+        return mapped_files(Path(f"/proc/{pid}/maps").read_text(errors="replace"))
+    except OSError:
+        return ()
+
+
+def deleted(mapped: Iterable[str]) -> tuple[str, ...]:
+    """Those of the mapped files that an upgrade has replaced; shared memory is none."""
+    return tuple(path for path in mapped if path.endswith(" (deleted)") and not path.startswith(HARMLESS_DELETED))
 
 
 def master(site: Site) -> Master | None:
@@ -156,8 +170,7 @@ def master(site: Site) -> Master | None:
     pid = systemd.main_pid(site.units.service) if systemd.running() else 0
     place = Path(f"/proc/{pid}")
     try:
-        maps = mapped_files((place / "maps").read_text(errors="replace"))
-        return Master(pid, maps, mounts.parse((place / "mountinfo").read_text(errors="replace"))) if pid else None
+        return Master(pid, maps(pid), mounts.parse((place / "mountinfo").read_text(errors="replace"))) if pid else None
     except OSError:
         return None
 

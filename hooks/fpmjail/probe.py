@@ -21,7 +21,7 @@ from pathlib import Path
 from fpmjail import fastcgi, image, reach, systemd
 from fpmjail.fastcgi import DeadlineExceeded, FastcgiError, Response, Unreachable, WorkerDied
 from fpmjail.layout import Layout
-from fpmjail.site import Profile, Site
+from fpmjail.site import DEDICATED, Profile, Site
 
 DIRECTORY = "/usr/share/fpmjail/probes"  # inside every image
 PATIENCE = 10.0  # seconds for one probe: it may wait for a busy pool
@@ -72,7 +72,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What the probes of one jail compare with; `present` and `hosts` are what the server itself has."""
+    """What the probes of one jail compare with; `present` and `hosts` are what the server itself has.
+
+    `place` is the directory of the probes as this PHP has to be asked for it.
+    """
 
     version: str
     generation: str
@@ -89,6 +92,8 @@ class Expectation:
     shell: bool = False
     writable: tuple[str, ...] = ()
     ids: tuple[int, int] = (-1, -1)
+    place: str = DIRECTORY
+    isolation: str = DEDICATED
 
 
 def printable(text: str, longest: int = LONGEST_TEXT) -> str:
@@ -123,12 +128,15 @@ def arguments(name: str, expected: Expectation) -> dict[str, object]:
         case "services":
             return {"present": [path for path in HOST_FILES[name] if path in expected.present]}
         case "proc":
-            return {"proc": expected.proc}
+            return {"proc": expected.proc, "isolation": expected.isolation}
         case "seal":
             uid, gid = expected.ids
-            return {"writable": list(expected.writable), "uid": uid, "gid": gid, "most": MOST_SEEN}
-        case "locales" | "timezones":
-            return {name: list(expected.locales if name == "locales" else expected.timezones)}
+            writable = list(expected.writable)
+            return {"writable": writable, "uid": uid, "gid": gid, "most": MOST_SEEN, "isolation": expected.isolation}
+        case "locales":
+            return {"locales": list(expected.locales)}
+        case "timezones":
+            return {"timezones": list(expected.timezones), "isolation": expected.isolation}
         case _ if name in dict(expected.sockets):
             return {"sockets": list(dict(expected.sockets)[name])}
         case _:
@@ -151,7 +159,9 @@ def body_of(name: str) -> tuple[str, bytes]:
     return f"multipart/form-data; boundary={BOUNDARY}", head.encode() + UPLOAD + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
-def params(name: str, nonce: str, told: Arguments, content_type: str, length: int) -> dict[str, str]:
+def params(
+    name: str, nonce: str, told: Arguments, content_type: str, length: int, place: str = DIRECTORY
+) -> dict[str, str]:
     """The CGI variables of the request (RFC 3875, section 4.1)."""
     return {
         "GATEWAY_INTERFACE": "CGI/1.1",
@@ -165,20 +175,20 @@ def params(name: str, nonce: str, told: Arguments, content_type: str, length: in
         "QUERY_STRING": "",
         "CONTENT_TYPE": content_type,
         "CONTENT_LENGTH": str(length) if length else "",
-        "DOCUMENT_ROOT": DIRECTORY,
+        "DOCUMENT_ROOT": place,
         "SCRIPT_NAME": f"/{name}.php",
-        "SCRIPT_FILENAME": f"{DIRECTORY}/{name}.php",
+        "SCRIPT_FILENAME": f"{place}/{name}.php",
         NONCE: nonce,
         ARGUMENTS: json.dumps(told),
     }
 
 
-def ask(socket: Path, name: str, told: Arguments, timeout: float = PATIENCE) -> Result:
+def ask(socket: Path, name: str, told: Arguments, timeout: float = PATIENCE, place: str = DIRECTORY) -> Result:
     """Run one probe behind a socket; never raises, whatever goes wrong is a finding. `timeout` in seconds."""
     started = time.monotonic()
     answered = True
     try:
-        found = _ask(socket, name, told, timeout)
+        found = _ask(socket, name, told, timeout, place)
         answered = found.get(WHOLE) != SHUT_OUT
     except WorkerDied:
         found = {WHOLE: f"the worker died in this probe: {DEATHS.get(name, 'it crashed or was killed')}"}
@@ -188,10 +198,10 @@ def ask(socket: Path, name: str, told: Arguments, timeout: float = PATIENCE) -> 
     return Result(name, not found, words(found), time.monotonic() - started, answered, tuple(found))
 
 
-def _ask(socket: Path, name: str, told: Arguments, timeout: float) -> dict[str, str]:
+def _ask(socket: Path, name: str, told: Arguments, timeout: float, place: str) -> dict[str, str]:
     nonce = secrets.token_hex(16)
     content_type, body = body_of(name)
-    asked = params(name, nonce, told, content_type, len(body))
+    asked = params(name, nonce, told, content_type, len(body), place)
     return faults(nonce, fastcgi.request(socket, asked, body, timeout=timeout))
 
 
@@ -245,7 +255,7 @@ def ask_all(socket: Path, names: Iterable[str], expected: Expectation) -> tuple[
     """Run several probes one after another, PHP's own first. Where the first cannot run, the rest is not asked."""
     results: list[Result] = []
     for name in sorted(names, key=lambda name: (name != "php", name)):
-        results.append(ask(socket, name, arguments(name, expected)))
+        results.append(ask(socket, name, arguments(name, expected), place=expected.place))
         if not results[-1].answered:
             break
     return tuple(results)
@@ -282,12 +292,15 @@ def of_site(layout: Layout, site: Site) -> Expectation:
     return replace(
         of_server(layout, site.profile, generation),
         extensions=extensions_of(site.php.extensions),
-        directories=(str(site.paths.document_root),),
+        directories=(str(site.inside.document_root),),
         dns=site.jail.dns,
         proc=site.jail.proc,
         sockets=tuple((name, reach.sockets(layout, name)) for name, _ in site.jail.sockets),
         writable=tuple(map(str, site.filesystem.writable)),
         ids=account_ids(site.user.name),
+        # PHP remembers where a link led, and a shared master outlives the switch of an image.
+        place=f"/.image/{generation}{DIRECTORY}" if site.shared else DIRECTORY,
+        isolation=site.isolation,
     )
 
 

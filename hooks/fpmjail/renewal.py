@@ -8,14 +8,17 @@ leaves a complete generation behind, and the next run goes on.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from fpmjail import capability, files, image, jail, masters, mounts, packages
 from fpmjail.image import Manifest
 from fpmjail.refresh import Decision, Outcome, Task
 from fpmjail.wanted import Wanted, wanted
 
+REMEMBERED = 300.0  # seconds, well above realpath_cache_ttl
 Owners = Mapping[str, tuple[str, str]]
 
 
@@ -110,7 +113,7 @@ def settle(task: Task, current: str) -> Outcome:
     behind = masters.outdated(masters.using(task.layout, task.sites, task.profile.id), current)
     stuck = masters.reload(task.layout, behind, current)
     if not stuck:
-        finish(task, {current})
+        finish(task, {current, *remembered(task)})
     return task.kept(Decision.CURRENT, *blame(stuck))
 
 
@@ -119,6 +122,16 @@ def finish(task: Task, keep: set[str]) -> None:
     image.prune(task.layout, task.profile.id, keep)
     image.sweep(task.layout, task.profile.id)
     task.pending.unlink(missing_ok=True)
+
+
+def remembered(task: Task) -> set[str]:
+    """The generations that workers of a shared master may still look into: no reload ends them, and PHP remembers for
+    two minutes where a link led (realpath_cache_ttl)."""
+    if not any(site.shared for site in task.sites):
+        return set()
+    newest_first = sorted(image.generations(task.layout, task.profile.id), key=lambda one: -one.created)
+    young = time.time() - REMEMBERED
+    return {older.digest for newer, older in pairwise(newest_first) if newer.created > young}
 
 
 def take_up(task: Task, want: Wanted, owners: Owners) -> Outcome:
@@ -174,7 +187,7 @@ def switch(task: Task, manifest: Manifest, warnings: tuple[str, ...]) -> Outcome
     if stuck and before:
         return go_back(task, before, manifest, stuck)
     image.clear_hold(task.layout, task.profile.id)
-    finish(task, {manifest.digest, *filter(None, (before,))})
+    finish(task, {manifest.digest, *filter(None, (before,)), *remembered(task)})
     words = (*describe(old, manifest), *warnings)
     return Outcome(task.profile.id, Decision.SWITCH, before, manifest.digest, words)
 
@@ -196,7 +209,7 @@ def renew_jails(task: Task, old: Manifest | None, new: Manifest) -> None:
     if old and jail.etc_names(old) == jail.etc_names(new):
         return
     for site in task.sites:
-        if task.layout.jail(site.name).is_dir():
+        if task.layout.host(str(site.paths.jail) + "/.image").is_dir():
             jail.make(task.layout, site, new)
 
 

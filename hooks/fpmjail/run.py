@@ -35,9 +35,12 @@ def once(layout: Layout, mode: Mode, say: Say, profiles: frozenset[str] = frozen
         remember(layout, outcomes)
         if not profiles and not errors:
             watched.remember(layout, outcomes, before, followed)
+        words = settle(layout, found, outdated=True) if mode.final else ()
     for outcome in outcomes:
         if outcome.decision is not Decision.CURRENT or outcome.words:
             say(refresh.line(outcome))
+    for text in words:
+        say(text)
     heal(found, say)
     return outcomes
 
@@ -52,6 +55,16 @@ def repair(layout: Layout, say: Say, profiles: frozenset[str]) -> None:
                 say(f"image {profile_id} is damaged and will be made anew: {', '.join(wrong[:5])}")
                 image.forget_inputs(layout, profile_id)
                 files.touch(refresh.pending(layout, profile_id))
+
+
+def settle(layout: Layout, found: Iterable[sites.Site], outdated: bool = False) -> tuple[str, ...]:
+    """Let Debian's masters take up new pools, or with `outdated` new libraries; returns what is in the way."""
+    known = [site for site in found if site.shared]
+    if not known and not layout.fresh_pools.is_dir():
+        return ()
+    from fpmjail import shared
+
+    return shared.settle(layout, known, outdated)
 
 
 def remember(layout: Layout, outcomes: Iterable[Outcome]) -> None:
@@ -148,13 +161,17 @@ def trigger(layout: Layout, names: frozenset[str], say: Say) -> None:
 
 
 def web(layout: Layout, say: Say) -> str | None:
-    """Reload each web server, and sshd, once for everything that was configured, then say which new sites answer."""
+    """Reload Debian's PHP-FPM, each web server, and sshd once for everything that was configured, then say which new
+    sites answer."""
     from fpmjail import sftp
     from fpmjail import web as servers
 
     found, _ = sites.installed(layout)
+    files.make_directory(layout.run, 0, 0, 0o755)
+    with files.lock(layout.lock_file):
+        pools = settle(layout, found)
     words, trouble = servers.reload_all(layout, found)
-    troubles = [text for text in (trouble, sftp.reload(layout)) if text]
+    troubles = [text for text in (*pools, trouble, sftp.reload(layout)) if text]
     for text in (*words, *troubles):
         say(text)
     announce(layout, found, say)

@@ -25,6 +25,7 @@ class SiteRow:
     image: str
     configured: str
     service: str
+    isolation: str
     enabled: bool
     jobs: tuple[cron.Fate, ...]
     warnings: tuple[str, ...]
@@ -90,6 +91,7 @@ def site_row(layout: Layout, site: Site) -> SiteRow:
         service=systemd.properties(site.units.service, "ActiveState")["ActiveState"]
         if systemd.running()
         else "unknown",
+        isolation=site.isolation,
         enabled=web.enabled(site),
         jobs=jobs,
         warnings=(*site_warnings(layout, site, known), *job_warnings(jobs)),
@@ -102,7 +104,17 @@ def site_warnings(layout: Layout, site: Site, known: state.State | None) -> tupl
     """What an admin should do about a site."""
     if known is None:
         return (f"not configured: dpkg --configure {site.package}",)
-    return (*unapplied(layout, site, known), *refusals(known))
+    return (*unapplied(layout, site, known), *refusals(known), *pool_warnings(layout, site, known))
+
+
+def pool_warnings(layout: Layout, site: Site, known: state.State) -> tuple[str, ...]:
+    """What keeps the pool of a shared site from Debian's master."""
+    if not site.shared or known.disabled:
+        return ()
+    from fpmjail import shared
+
+    words = shared.waiting(layout, site)
+    return (words,) if words else ()
 
 
 def job_warnings(jobs: tuple[cron.Fate, ...]) -> tuple[str, ...]:
@@ -198,9 +210,9 @@ def text(seen: Status) -> str:
     from fpmjail import table
 
     sites_table = table.render(
-        ("SITE", "VERSION", "IMAGE", "SERVICE", "VHOST", "LAST CHECK", "CONFIGURED"),
+        ("SITE", "VERSION", "IMAGE", "PHP", "SERVICE", "VHOST", "LAST CHECK", "CONFIGURED"),
         [
-            (r.name, r.version, r.image, r.service, "on" if r.enabled else "off", r.check, r.configured)
+            (r.name, r.version, r.image, r.isolation, r.service, "on" if r.enabled else "off", r.check, r.configured)
             for r in seen.sites
         ],
     )

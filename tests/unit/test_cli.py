@@ -89,7 +89,7 @@ def test_plan_shows_what_each_package_holds(capsys: Captured) -> None:
     assert "  0644  /etc/logrotate.d/site-shop-jail (conffile)" in lines
     link = "/etc/apache2/sites-available/site-shop-jail.conf -> /usr/share/fpmjail/sites/shop/apache.conf"
     assert f"  link  {link}" in lines
-    assert "  scripts: postinst, postrm, prerm" in lines
+    assert "  scripts: postinst, postrm, preinst, prerm" in lines
 
 
 def test_plan_as_json_is_a_list_of_packages(capsys: Captured) -> None:

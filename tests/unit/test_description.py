@@ -158,7 +158,7 @@ ONE_PROBLEM = [
     ("user: shop", "user: expected an underscore and a name of a-z, 0-9 and -, at most 31 characters, found"
      ' "shop"; begin it with _: _shop'),
     ("user: _apt", 'user: "_apt" cannot be used here; it is the account of a Debian package'),
-    ("isolation: shared", 'isolation: expected dedicated, found "shared"'),
+    ("isolation: none", 'isolation: expected dedicated or shared, found "none"'),
     # host names
     ("domains: shop.org", 'domains: expected a list of host names, found "shop.org"; write [shop.org]'),
     ("domains: []", "domains: expected a list of host names, found an empty one; add the first"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import world
 
-from fpmjail import check_reach, cost, jail, masters, probe, reach, sandbox, state, systemd
+from fpmjail import check_reach, cost, facts, jail, masters, probe, reach, sandbox, state, systemd
 from fpmjail.finding import Level
 from fpmjail.image import Entry
 from fpmjail.jail import Absent, File, Link
@@ -89,9 +89,9 @@ def test_a_probe_of_a_server_is_told_its_sockets_and_others_what_was_declared() 
     )
     assert probe.arguments("redis", expected) == {"sockets": ["/r.sock"]}
     assert probe.arguments("mysql", expected) == {}
-    assert probe.arguments("proc", expected) == {"proc": "host"}
+    assert probe.arguments("proc", expected) == {"proc": "host", "isolation": "dedicated"}
     assert probe.arguments("locales", expected) == {"locales": ["fr_FR.UTF-8"]}
-    assert probe.arguments("timezones", expected) == {"timezones": ["UTC"]}
+    assert probe.arguments("timezones", expected) == {"timezones": ["UTC"], "isolation": "dedicated"}
 
 
 def failed(words: str) -> Result:
@@ -155,11 +155,11 @@ def test_a_directory_that_is_another_one_now_asks_for_a_restart(
     said: list[str] = []
     reach.heal([here], said.append)
     assert done == [] and said == []
-    monkeypatch.setattr(reach, "_identity", lambda path: (1, 2) if path == tmp_path else None)
+    monkeypatch.setattr(facts, "identity", lambda path: (1, 2) if path == tmp_path else None)
     reach.heal([here], said.append)
     assert done == [("try-restart", "site-example-jail.service")]
     assert said == [f"example: restarted, to see {tmp_path}"]
-    monkeypatch.setattr(reach, "_identity", lambda path: None)
+    monkeypatch.setattr(facts, "identity", lambda path: None)
     assert reach.estranged(here, os.getpid()) == ()
 
 
