@@ -225,7 +225,7 @@ def test_a_file_system_in_memory_without_room_will_do(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_build_that_is_ended_leaves_whole_packages_and_no_process(signal_number: int, tmp_path: Path) -> None:
     (tmp_path / "sites").mkdir()
-    for index in range(60):
+    for index in range(30):
         text = SHORT.replace("shop", f"s{index}") + "releases: [trixie]\n"
         (tmp_path / f"sites/s{index}.yaml").write_text(text)
     command = [sys.executable, "-m", "fpmjail_deb", "build", f"{tmp_path}/sites", "-o", f"{tmp_path}/debs", "-j2"]
@@ -236,12 +236,12 @@ def test_a_build_that_is_ended_leaves_whole_packages_and_no_process(signal_numbe
     running.stdout.close()
     wait_for_end_of_processes(tmp_path)
     packages = [path for path in (tmp_path / "debs").iterdir() if path.suffix == ".deb"]
-    assert 0 < len(packages) < 60
+    assert 0 < len(packages) < 30
     for package in packages:
         deb.read_package(package)
     finished = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, check=True)
-    assert f"{60 - len(packages)} packages made, {len(packages)} unchanged" in finished.stderr
-    assert len(list((tmp_path / "debs").iterdir())) == 60
+    assert f"{30 - len(packages)} packages made, {len(packages)} unchanged" in finished.stderr
+    assert len(list((tmp_path / "debs").iterdir())) == 30
     left = [path.name.removeprefix(deb.WORKSHOP).split("-")[0] for path in deb.MEMORY.glob(f"{deb.WORKSHOP}*")]
     assert [process for process in left if not Path("/proc", process).exists()] == []
 
