@@ -93,7 +93,7 @@ def test_the_shells_find_their_completion(workshop: Container) -> None:
 def test_the_schemas_are_there_for_editors(workshop: Container) -> None:
     site = json.loads(workshop.read("/usr/share/fpmjail-deb/site.schema.json"))
     defaults = json.loads(workshop.read("/usr/share/fpmjail-deb/defaults.schema.json"))
-    assert site["required"] == ["site", "maintainer", "domains"]
+    assert site["required"] == ["site", "domains"]
     assert defaults["required"] == [] and "domains" not in defaults["properties"]
     for option, found in (((), site), (("--defaults",), defaults)):
         assert json.loads(workshop.run("fpmjail-deb", "schema", *option).stdout) == found

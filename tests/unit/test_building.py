@@ -77,10 +77,16 @@ def test_a_version_that_goes_backwards_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_an_old_version_that_is_still_there_is_unchanged(tmp_path: Path) -> None:
+def test_a_description_that_went_back_to_an_old_version_is_told_that_no_server_would(tmp_path: Path) -> None:
     build(tmp_path, "version: 1.3\n")
     build(tmp_path, "version: 1.4\nuid: 4001\n")
-    assert build(tmp_path, "version: 1.3\n").unchanged == 2
+    assert "1.4 exists, and no server would go back to 1.3" in build(tmp_path, "version: 1.3\n").failure
+
+
+def test_an_automatic_version_rises_when_a_change_is_taken_back(tmp_path: Path) -> None:
+    for more in ("", "uid: 4001\n", ""):
+        build(tmp_path, f"version: auto\n{more}", ["trixie"])
+    assert versions(tmp_path) == [f"20261123.{number}+deb13" for number in (1, 2, 3)]
 
 
 def test_an_automatic_version_rises_with_each_change_and_only_then(tmp_path: Path) -> None:
