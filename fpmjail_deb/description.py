@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, cast
 
-from fpmjail_deb import document, names, schema
+from fpmjail_deb import document, names, programs, schema
 from fpmjail_deb.document import Mapping, Node, Refused, Scalar, join
 from fpmjail_deb.errors import DescriptionError, Problem, quote
 from fpmjail_deb.nginx_host import body_size
@@ -55,7 +55,19 @@ def warnings(site: Site) -> tuple[Problem, ...]:
         (site.jail.proc is Proc.HOST, schema.JAIL_PROC, proc, "private has all of /proc but other users' processes"),
     )
     places = dict(site.origins)
-    return tuple(Problem(places[row.path], row.path, words, hint) for there, row, words, hint in dangers if there)
+    return (
+        *(Problem(places[row.path], row.path, words, hint) for there, row, words, hint in dangers if there),
+        *_shells(site),
+    )
+
+
+def _shells(site: Site) -> Iterator[Problem]:
+    for index, program in enumerate(site.jail.programs):
+        name = program.path.rpartition("/")[2]
+        if name in programs.SHELLS:
+            path = f"{schema.JAIL_PROGRAMS.path}[{index}]"
+            words = f"with {name}, whoever can run code in the site has a shell with everything else in the jail"
+            yield Problem(dict(site.origins)[path], path, words, "leave it out if only exec() needs it")
 
 
 class Values:
@@ -284,6 +296,20 @@ def _check_time_zones(values: Values, reading: Reading) -> None:
         reading.refuse(reading.origins[path], path, message, f"add it to {schema.JAIL_TIME_ZONES.path}")
 
 
+def _check_programs(values: Values, reading: Reading) -> None:
+    if not values.have(schema.JAIL_PROGRAMS, schema.RELEASE_NAMES):
+        return
+    codenames = values[schema.RELEASE_NAMES]
+    for index, program in enumerate(values[schema.JAIL_PROGRAMS]):
+        lacking = programs.lacking(program, codenames)
+        if lacking:
+            path = f"{schema.JAIL_PROGRAMS.path}[{index}]"
+            name = program.path.rpartition("/")[2]
+            hint = _leave_out_or([codename for codename in codenames if codename not in lacking])
+            own = f"; one that you install yourself is /usr/local/bin/{name}"
+            reading.refuse(reading.origins[path], path, f"{', '.join(lacking)} does not ship {name}", hint + own)
+
+
 CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_php_version,
     _check_extensions,
@@ -298,6 +324,7 @@ CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_nginx_headers,
     _check_body_size,
     _check_time_zones,
+    _check_programs,
 )
 """The rules between keys; each keeps silent if one of its keys has a problem of its own."""
 
@@ -341,6 +368,7 @@ def _jail(values: Values) -> Jail:
         redis=values[schema.JAIL_REDIS],
         dns=values[schema.JAIL_DNS],
         proc=values[schema.JAIL_PROC],
+        programs=values[schema.JAIL_PROGRAMS],
     )
 
 

@@ -26,14 +26,22 @@ def profile(site: Site, release: Release) -> dict[str, object]:
     """Return the profile as it stands in site.json; its id is a digest of all the rest."""
     content: dict[str, object] = {
         "php": php_version(site, release),
-        "capabilities": sorted({*CAPABILITIES, *(("locales",) if site.jail.locales else ())}),
+        "capabilities": sorted({*CAPABILITIES, *_declared(site)}),
         "charsets": sorted(set(site.jail.charsets)),
         "locales": sorted(set(site.jail.locales)),
-        "programs": [],
+        "programs": sorted(program.path for program in site.jail.programs),
         "libraries": "image",
         "timezones": [] if site.jail.timezones is None else sorted({"UTC", *site.jail.timezones}),
     }
+    files = {program.path: sorted(program.files) for program in site.jail.programs if program.files}
+    if files:  # a profile without any keeps its id
+        content["program_files"] = dict(sorted(files.items()))
     return {"id": profile_id(content), **content}
+
+
+def _declared(site: Site) -> tuple[str, ...]:
+    chosen = (("locales", site.jail.locales), ("programs", site.jail.programs))
+    return tuple(name for name, wanted in chosen if wanted)
 
 
 def profile_id(content: dict[str, object]) -> str:

@@ -15,12 +15,12 @@ from typing import Any, Generic
 
 import yaml
 
-from fpmjail_deb import jail_rules, jobs, keys, rules
+from fpmjail_deb import jail_rules, jobs, keys, programs, rules
 from fpmjail_deb.document import join
 from fpmjail_deb.jail_rules import AllOr
 from fpmjail_deb.release import BUILT_IN, CHARSETS, PART_OF, RELEASES
 from fpmjail_deb.rules import ListRule, MapRule, Rule, T_co
-from fpmjail_deb.site import Dns, Htaccess, Isolation, Job, Proc, ProcessManager, ServerSocket, WebServer
+from fpmjail_deb.site import Dns, Htaccess, Isolation, Job, Proc, ProcessManager, Program, ServerSocket, WebServer
 
 DAY = 24 * 3600
 
@@ -388,6 +388,15 @@ JAIL_PROC: Field[Proc] = Field(
     example="private",
     default="none",
 )
+JAIL_PROGRAMS: Field[tuple[Program, ...]] = Field(
+    "jail.programs",
+    programs.ProgramsRule(),
+    "Programs of the server that PHP may run, with their libraries and data, as new as the server's. Of those that "
+    "are not well known, `packages` says where they are, and `files` what else they need. A list of words given to "
+    "proc_open() needs no shell; exec() does.",
+    example="[pdftotext, {name: tesseract, packages: [tesseract-ocr], files: [/usr/share/tesseract-ocr/**]}]",
+    default="[]",
+)
 WRITABLE: Field[tuple[str, ...]] = Field(
     "writable",
     ListRule(rules.relative_path("the document root"), "directories"),
@@ -426,6 +435,7 @@ FIELDS: tuple[Field[Any], ...] = (
     SETTINGS, ENVIRONMENT, MEMORY, TASKS,
     SERVER, DOCUMENT_ROOT, FRONT_CONTROLLER, HTACCESS, TLS, CERTIFICATE, KEY, REDIRECT, HEADERS, ACCESS_LOG,
     JAIL_CHARSETS, JAIL_LOCALES, JAIL_TIME_ZONES, JAIL_MYSQL, JAIL_POSTGRESQL, JAIL_REDIS, JAIL_DNS, JAIL_PROC,
+    JAIL_PROGRAMS,
     WRITABLE, CRON, SFTP, SFTP_KEYS,
 )  # fmt: skip
 

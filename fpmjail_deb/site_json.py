@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fpmjail_deb import names as unit_names
+from fpmjail_deb import programs
 from fpmjail_deb.origins import Origins
 from fpmjail_deb.pool import environment
 from fpmjail_deb.profile import php_version, profile
 from fpmjail_deb.reach import reach
 from fpmjail_deb.release import Release
 from fpmjail_deb.sandbox import sandbox
-from fpmjail_deb.site import Htaccess, Job, Site, WebServer
+from fpmjail_deb.site import Htaccess, Job, Program, Site, WebServer
 from fpmjail_deb.site_names import SiteNames
 from fpmjail_deb.virtual_host import apache_modules, host_names
 
@@ -42,6 +43,7 @@ def site_json(site: Site, release: Release, names: SiteNames, origins: Origins, 
         "writable": list(site.writable),
         "environment": dict(environment(site, names.base)),
         "cron": [_job(site, job) for job in site.cron],
+        "programs": [_program(program, release) for program in site.jail.programs],
         "sftp": {"configuration": f"/{names.share}/sshd.conf"} if site.sftp else None,
         "origins": origins.table(),
     }
@@ -98,3 +100,7 @@ def _job(site: Site, job: Job) -> Mapping[str, object]:
         "timer": unit_names.cron_unit(site.name, job.name, "timer"),
         "service": unit_names.cron_unit(site.name, job.name, "service"),
     }
+
+
+def _program(program: Program, release: Release) -> Mapping[str, object]:
+    return {"path": program.path, "packages": list(programs.packages(program, release.codename))}

@@ -37,6 +37,7 @@ ORIGINS = {
     "locales": "jail.locales",
     "mysql": "jail.mysql",
     "postgresql": "jail.postgresql",
+    "programs": "jail.programs",
     "proc": "jail.proc",
     "redis": "jail.redis",
     "timezones": "jail.timezones",
@@ -50,6 +51,8 @@ REMEDIES = {
     "charsets": "name the charset as iconv -l does, or install its gconv module; then: fpmjail refresh",
     "locales": "apt install --reinstall locales; then: fpmjail refresh",
     "proc": "systemctl restart {service}",
+    "programs": "what a program lacks can be named in `files` of jail.programs, or in /etc/fpmjail/programs.d; to try: "
+    "fpmjail exec {site} -- PROGRAM",
     "timezones": "apt install --reinstall tzdata; then: fpmjail refresh",
     "tls": "apt install --reinstall ca-certificates openssl; then: fpmjail refresh",
     "services": "apt install netbase; then: fpmjail refresh",
@@ -122,7 +125,7 @@ def judge_capability(site: Site, result: Result) -> Finding:
     if not result.answered:
         shut_out = result.findings == (probe.SHUT_OUT,)
         fix = "add /.image/ to open_basedir" if shut_out else "systemctl status {socket} {service}"
-    fix = fix.format(service=site.units.service, socket=site.units.socket, version=site.php.version)
+    fix = fix.format(site=site.name, service=site.units.service, socket=site.units.socket, version=site.php.version)
     return Finding("capability", result.capability, Level.BAD, seen, fix, origin(site, key) if key else "")
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fpmjail import fastcgi, image, reach, systemd
+from fpmjail import fastcgi, image, program, reach, systemd
 from fpmjail.fastcgi import DeadlineExceeded, FastcgiError, Response, Unreachable, WorkerDied
 from fpmjail.layout import Layout
 from fpmjail.site import Profile, Site
@@ -78,6 +78,7 @@ class Expectation:
     locales: tuple[str, ...] = ()
     timezones: tuple[str, ...] = ()
     sockets: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    programs: tuple[Mapping[str, object], ...] = ()
 
 
 def printable(text: str, longest: int = LONGEST_TEXT) -> str:
@@ -114,6 +115,8 @@ def arguments(name: str, expected: Expectation) -> dict[str, object]:
             return {"proc": expected.proc}
         case "locales" | "timezones":
             return {name: list(expected.locales if name == "locales" else expected.timezones)}
+        case "programs":
+            return {"programs": list(expected.programs)}
         case _ if name in dict(expected.sockets):
             return {"sockets": list(dict(expected.sockets)[name])}
         case _:
@@ -276,6 +279,7 @@ def of_server(layout: Layout, profile: Profile, generation: str) -> Expectation:
         timezones=profile.timezones,
         present=frozenset(files),
         hosts=loopback_names(hosts),
+        programs=program.trials(layout, profile),
     )
 
 

@@ -75,6 +75,7 @@ EXAMPLE: dict[str, Any] = {
         }
     ],
     "sftp": {"configuration": "/usr/share/fpmjail/sites/example/sshd.conf"},
+    "programs": [{"path": "/usr/bin/gs", "packages": ["ghostscript"]}],
     "origins": {"jail.charsets": "example.yaml:14:3"},
 }
 

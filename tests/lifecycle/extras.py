@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Packages of Debian that the base trees do not have: fetched once with all that they need, then installed from a
+repository of the test bed like any other."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.lifecycle import trees
+
+KEYRING = "usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+def debs(release: str, packages: Iterable[str]) -> list[Path]:
+    """The .debs that apt would fetch to install `packages` on a server of this release; `X` in a name is PHP's version.
+
+    Raises RuntimeError with apt's words when it cannot.
+    """
+    tree = trees.base_tree(release)
+    names = sorted(name.replace("X", trees.PHP[release]) for name in packages)
+    digest = hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]
+    finished = tree.directory / "extras" / digest
+    with trees.locked(f"{tree.name}-extras-{digest}"):
+        if not finished.exists():
+            with tempfile.TemporaryDirectory(dir=tree.directory, prefix="fetching-") as directory:
+                shutil.copytree(_fetch(tree, names, Path(directory)), finished)
+    return sorted(finished.glob("*.deb"))
+
+
+def _fetch(tree: trees.Tree, names: list[str], place: Path) -> Path:
+    """Let this machine's apt work out and fetch what is missing, with the tree's list of packages in place of its own."""
+    for name in ("lists/partial", "archives/partial"):
+        (place / name).mkdir(parents=True)
+    (place / "sources.list").write_text(_sources(tree))
+    options = [
+        f"-oDir::State::Lists={place}/lists",
+        f"-oDir::State::Status={tree.root}/var/lib/dpkg/status",
+        f"-oDir::State::extended_states={place}/extended_states",
+        f"-oDir::Cache={place}",
+        f"-oDir::Cache::Archives={place}/archives",
+        f"-oDir::Etc::SourceList={place}/sources.list",
+        "-oDir::Etc::SourceParts=/dev/null",
+        "-oDir::Etc::Preferences=/dev/null",
+        "-oDir::Etc::PreferencesParts=/dev/null",
+        "-oAPT::Sandbox::User=root",
+        "-oAcquire::Languages=none",
+        "-oDebug::NoLocking=true",
+    ]
+    wanted = ["--yes", "--no-install-recommends", "--download-only", "install", *names]
+    for command in (["update"], wanted):
+        done = subprocess.run(["apt-get", *options, *command], capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"apt-get {' '.join(command)}:\n{done.stdout}{done.stderr}")
+    return place / "archives"
+
+
+def _sources(tree: trees.Tree) -> str:
+    mirror = trees.host_mirror()
+    key = f"[signed-by={tree.root}/{KEYRING}]"
+    suites = (
+        (mirror.main, tree.release),
+        (mirror.main, f"{tree.release}-updates"),
+        (mirror.security, f"{tree.release}-security"),
+    )
+    return "".join(f"deb {key} {uri} {suite} main\n" for uri, suite in suites)
