@@ -5,14 +5,16 @@
 
 PYTHON := .venv/bin/python
 WORKERS ?= 2
+SECONDS ?= 3600
 PYTEST := $(PYTHON) -m pytest --timeout 1200 --durations 15
 
-.PHONY: help demo test unit lint deb trees host clean clean-cache
+.PHONY: help demo test unit soak lint deb trees host clean clean-cache
 
 help:
 	@echo "make demo         build everything, install a site in a throw-away container, upgrade under load, show it"
 	@echo "make test         every test, on both releases (about a quarter of an hour)"
 	@echo "make unit         the fast tests, no root needed"
+	@echo "make soak         the fuzzer of the restricted shell for SECONDS=3600, with what it finds shown"
 	@echo "make lint         ruff, mypy, shellcheck"
 	@echo "make deb          the packages of both releases, into build/"
 	@echo "make clean        remove what these commands made in this directory"
@@ -26,6 +28,9 @@ test: host .venv/ready trees
 
 unit: .venv/ready
 	$(PYTEST) tests/unit
+
+soak: host .venv/ready
+	$(PYTHON) -m tests.shell.soak $(SECONDS)
 
 lint: .venv/ready
 	$(PYTHON) -m pytest tests/test_linters.py -k "not man_pages"

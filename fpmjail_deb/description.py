@@ -24,6 +24,7 @@ from fpmjail_deb.site import (
     Proc,
     ProcessManager,
     Sftp,
+    Shell,
     Site,
     Tls,
     Web,
@@ -50,9 +51,11 @@ def warnings(site: Site) -> tuple[Problem, ...]:
     """Return what a good description allows and its author should know."""
     htaccess = "with all, whoever can write an .htaccess file runs code as the web server, outside of every jail"
     proc = "with host, the site sees every process of the server, with its command line"
+    shell = "with sh, whoever finds a hole in the site can use every program of its jail in any combination"
     dangers = (
         (site.web.htaccess is Htaccess.ALL, schema.HTACCESS, htaccess, "safe leaves out what makes that possible"),
         (site.jail.proc is Proc.HOST, schema.JAIL_PROC, proc, "private has all of /proc but other users' processes"),
+        (site.jail.shell is Shell.SH, schema.JAIL_SHELL, shell, "restricted starts the declared programs only"),
     )
     places = dict(site.origins)
     return (
@@ -368,6 +371,7 @@ def _jail(values: Values) -> Jail:
         redis=values[schema.JAIL_REDIS],
         dns=values[schema.JAIL_DNS],
         proc=values[schema.JAIL_PROC],
+        shell=values[schema.JAIL_SHELL],
         programs=values[schema.JAIL_PROGRAMS],
     )
 

@@ -7,12 +7,14 @@ import hashlib
 import json
 
 from fpmjail_deb.release import Release
-from fpmjail_deb.site import Site
+from fpmjail_deb.site import Shell, Site
 
 CAPABILITIES = (
     "charsets", "dns", "locale-c", "php", "services", "sessions", "temporary-files", "timezones", "tls", "uploads",
 )  # fmt: skip
 """What every dedicated jail can do. What a jail reaches outside of its image is no part of the profile."""
+
+SHELLS = {Shell.NONE: (), Shell.RESTRICTED: ("restricted-shell",), Shell.SH: ("shell",)}
 
 LENGTH = 12
 
@@ -26,7 +28,7 @@ def profile(site: Site, release: Release) -> dict[str, object]:
     """Return the profile as it stands in site.json; its id is a digest of all the rest."""
     content: dict[str, object] = {
         "php": php_version(site, release),
-        "capabilities": sorted({*CAPABILITIES, *_declared(site)}),
+        "capabilities": capabilities(site),
         "charsets": sorted(set(site.jail.charsets)),
         "locales": sorted(set(site.jail.locales)),
         "programs": sorted(program.path for program in site.jail.programs),
@@ -39,9 +41,10 @@ def profile(site: Site, release: Release) -> dict[str, object]:
     return {"id": profile_id(content), **content}
 
 
-def _declared(site: Site) -> tuple[str, ...]:
-    chosen = (("locales", site.jail.locales), ("programs", site.jail.programs))
-    return tuple(name for name, wanted in chosen if wanted)
+def capabilities(site: Site) -> list[str]:
+    """Return all that the jail of a site can do by what is in its image, sorted."""
+    declared = (("locales", site.jail.locales), ("programs", site.jail.programs))
+    return sorted({*CAPABILITIES, *(name for name, wanted in declared if wanted), *SHELLS[site.jail.shell]})
 
 
 def profile_id(content: dict[str, object]) -> str:

@@ -34,4 +34,5 @@ def sockets(site: Site) -> dict[str, str]:
 
 def reach(site: Site) -> dict[str, object]:
     """Return the group `jail` of site.json."""
-    return {"dns": site.jail.dns.value, "proc": site.jail.proc.value, "sockets": sockets(site)}
+    choices = {"dns": site.jail.dns, "proc": site.jail.proc, "shell": site.jail.shell}
+    return {**{name: choice.value for name, choice in choices.items()}, "sockets": sockets(site)}

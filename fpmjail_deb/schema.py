@@ -20,7 +20,18 @@ from fpmjail_deb.document import join
 from fpmjail_deb.jail_rules import AllOr
 from fpmjail_deb.release import BUILT_IN, CHARSETS, PART_OF, RELEASES
 from fpmjail_deb.rules import ListRule, MapRule, Rule, T_co
-from fpmjail_deb.site import Dns, Htaccess, Isolation, Job, Proc, ProcessManager, Program, ServerSocket, WebServer
+from fpmjail_deb.site import (
+    Dns,
+    Htaccess,
+    Isolation,
+    Job,
+    Proc,
+    ProcessManager,
+    Program,
+    ServerSocket,
+    Shell,
+    WebServer,
+)
 
 DAY = 24 * 3600
 
@@ -388,6 +399,14 @@ JAIL_PROC: Field[Proc] = Field(
     example="private",
     default="none",
 )
+JAIL_SHELL: Field[Shell] = Field(
+    "jail.shell",
+    rules.choice(Shell),
+    "What exec(), popen(), proc_open() and mail() find as /bin/sh: nothing (`none`), a shell that starts the site's "
+    "programs with their arguments and knows nothing else (`restricted`), or dash (`sh`).",
+    example="restricted",
+    default="none",
+)
 JAIL_PROGRAMS: Field[tuple[Program, ...]] = Field(
     "jail.programs",
     programs.ProgramsRule(),
@@ -435,7 +454,7 @@ FIELDS: tuple[Field[Any], ...] = (
     SETTINGS, ENVIRONMENT, MEMORY, TASKS,
     SERVER, DOCUMENT_ROOT, FRONT_CONTROLLER, HTACCESS, TLS, CERTIFICATE, KEY, REDIRECT, HEADERS, ACCESS_LOG,
     JAIL_CHARSETS, JAIL_LOCALES, JAIL_TIME_ZONES, JAIL_MYSQL, JAIL_POSTGRESQL, JAIL_REDIS, JAIL_DNS, JAIL_PROC,
-    JAIL_PROGRAMS,
+    JAIL_SHELL, JAIL_PROGRAMS,
     WRITABLE, CRON, SFTP, SFTP_KEYS,
 )  # fmt: skip
 

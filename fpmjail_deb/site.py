@@ -62,6 +62,14 @@ class Proc(Enum):
     HOST = "host"
 
 
+class Shell(Enum):
+    """What exec(), popen() and mail() of PHP start as /bin/sh; `restricted` knows the site's programs alone."""
+
+    NONE = "none"
+    RESTRICTED = "restricted"
+    SH = "sh"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Location:
     """A place in a site description; line and column count from 1."""
@@ -153,6 +161,7 @@ class Jail:
     redis: ServerSocket
     dns: Dns
     proc: Proc
+    shell: Shell
     programs: tuple[Program, ...]
 
 

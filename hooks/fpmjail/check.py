@@ -40,6 +40,8 @@ ORIGINS = {
     "programs": "jail.programs",
     "proc": "jail.proc",
     "redis": "jail.redis",
+    "restricted-shell": "jail.shell",
+    "shell": "jail.shell",
     "timezones": "jail.timezones",
     "php": "php.extensions",
     "sessions": "php.settings",

@@ -126,11 +126,14 @@ def names_in(directory: Path) -> frozenset[str]:
 
 def make(layout: Layout, site: Site, manifest: Manifest) -> None:
     """Make the jail true; pieces that are already right cost one look. Raises files.UnsafePath, OSError."""
+    from fpmjail import shell
+
     account = pwd.getpwnam(site.user.name)
     live = names_in(layout.image(site.profile.id) / "live")
     root = layout.jail(site.name)
     files.make_directory(root, 0, 0, 0o755)
-    for piece in skeleton(site, etc_names(manifest), live, account.pw_uid, account.pw_gid):
+    own = skeleton(site, etc_names(manifest), live, account.pw_uid, account.pw_gid)
+    for piece in (*own, *shell.pieces(site, manifest)):
         put(root, piece)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import secrets
 import time
@@ -78,6 +79,7 @@ class Expectation:
     locales: tuple[str, ...] = ()
     timezones: tuple[str, ...] = ()
     sockets: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    shell: bool = False
     programs: tuple[Mapping[str, object], ...] = ()
 
 
@@ -102,6 +104,7 @@ def arguments(name: str, expected: Expectation) -> dict[str, object]:
                 "generation": expected.generation,
                 "extensions": list(expected.extensions),
                 "directories": list(expected.directories),
+                "shell": expected.shell,
             }
         case "charsets":
             return {"charsets": list(expected.charsets)}
@@ -279,6 +282,7 @@ def of_server(layout: Layout, profile: Profile, generation: str) -> Expectation:
         timezones=profile.timezones,
         present=frozenset(files),
         hosts=loopback_names(hosts),
+        shell=os.path.lexists(layout.image(profile.id) / generation / "usr/bin/sh"),
         programs=program.trials(layout, profile),
     )
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpmjail import files, jail, mounts, probe, systemd
+from fpmjail import files, image, jail, mounts, probe, shell, systemd
 from fpmjail.jail import Directory, File, Link, Piece
 from fpmjail.layout import Layout
 from fpmjail.probe import Result
@@ -146,12 +146,12 @@ def prove(layout: Layout, profile: Profile, digest: str, sandbox: Directives) ->
     except KeyError:
         return NotProvable(f"the account {USER} is missing: systemd-sysusers fpmjail.conf")
     sweep(layout)
-    image = layout.image(profile.id)
+    place = layout.image(profile.id)
+    manifest = image.read_manifest(layout, profile.id, digest)
     with _scratch(layout) as scratch:
-        _build(
-            scratch, skeleton(digest, jail.names_in(image / digest / "etc"), jail.names_in(image / "live"), uid, gid)
-        )
-        fault = _start(scratch, command(scratch, image, sandbox))
+        own = skeleton(digest, jail.names_in(place / digest / "etc"), jail.names_in(place / "live"), uid, gid)
+        _build(scratch, (*own, *(shell.of_profile(profile, manifest) if manifest else ())))
+        fault = _start(scratch, command(scratch, place, sandbox))
         if fault is not None:
             return fault
         names = probe.available(layout.probes, profile.capabilities)

@@ -134,6 +134,7 @@ class Jail:
     dns: str
     proc: str
     sockets: tuple[tuple[str, Path], ...]
+    shell: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,6 +445,7 @@ def _jail(fields: _Fields) -> Jail:
         dns=fields.choice("dns", "resolver", "hosts", "none"),
         proc=fields.choice("proc", "none", "private", "host"),
         sockets=tuple((name, Path(directory)) for name, directory in fields.table("sockets")),
+        shell=fields.choice("shell", "none", "restricted", "sh"),
     )
     fields.end()
     for name, directory in jail.sockets:

@@ -66,9 +66,8 @@ def _build(release: str, names: list[str], target: Path) -> None:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(trees.CHECKOUT / name, source / name)
     with Container(release, "builder", writable={target: "/build"}, boot=False) as builder:
-        build = builder.run(
-            "sh", "-c", "cd /build/source && exec dpkg-buildpackage -b -us -uc", env={"DEB_BUILD_OPTIONS": "nocheck"}
-        )
+        options = {"DEB_BUILD_OPTIONS": "nocheck noautodbgsym"}
+        build = builder.run("sh", "-c", "cd /build/source && exec dpkg-buildpackage -b -us -uc", env=options)
     (target / "build.log").write_text(build.output)
     shutil.rmtree(source)
 

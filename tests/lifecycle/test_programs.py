@@ -37,6 +37,7 @@ domains: [example.org]
 version: VERSION
 jail:
   programs: [PROGRAMS]
+  shell: SHELL
 """
 
 PAGE = r"""<?php
@@ -47,6 +48,9 @@ foreach ($asked['files'] ?? [] as $name => $content) {
 $said = '';
 $status = null;
 set_error_handler(function ($level, $words) use (&$said) { $said .= $words; return true; });
+if ($asked['escaped'] ?? false) {
+    $asked['command'] = implode(' ', array_map('escapeshellarg', $asked['command'])) . ' 2>&1';
+}
 if (is_array($asked['command'])) {
     $process = proc_open($asked['command'], [['file', '/dev/null', 'r'], ['pipe', 'w'], ['redirect', 1]], $pipes);
     if ($process) {
@@ -105,9 +109,9 @@ def server(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
     yield there
 
 
-def described(release: str, version: str = "1.0.0", programs: str = "") -> str:
+def described(release: str, version: str = "1.0.0", programs: str = "", shell: str = "none") -> str:
     """The description of `example`."""
-    text = EXAMPLE.replace("RELEASE", release).replace("VERSION", version)
+    text = EXAMPLE.replace("RELEASE", release).replace("VERSION", version).replace("SHELL", shell)
     return text.replace("PROGRAMS", programs or PROGRAMS[release])
 
 
@@ -117,13 +121,15 @@ def run(
     site: str = "example",
     files: dict[str, bytes | str] | None = None,
     made: tuple[str, ...] = (),
+    escaped: bool = False,
 ) -> Run:
-    """What PHP in the site's jail gets when it runs a command, by proc_open() a list, by exec() a text."""
+    """What PHP in the site's jail gets when it runs a command, by proc_open() a list, by exec() a text, or a list that
+    is `escaped` to be one, with 2>&1 behind it."""
     content = {
         name: base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
         for name, text in (files or {}).items()
     }
-    asked = json.dumps({"command": command, "files": content, "made": made})
+    asked = json.dumps({"command": command, "files": content, "made": made, "escaped": escaped})
     page = server.get("/run.php", HOSTS[site], "--data-binary", asked, "-H", "Content-Type: application/json")
     assert page.status == 200, page
     answer = json.loads(page.body)
@@ -220,6 +226,37 @@ def test_a_program_that_vanishes_stays_in_the_jail_and_is_named(server: Server) 
     assert run(server, ["report", "1", "2", "3"]).said == "sum 6\n"
     server.run("mv", "/root/report", "/usr/local/bin/report")
     server.run("fpmjail", "refresh")
+    assert server.faults() == []
+
+
+def test_the_restricted_shell_runs_what_is_declared_and_escaped(server: Server) -> None:
+    server.publish(described(server.release, "1.1.0", shell="restricted"), "example.yaml")
+    server.apt("upgrade")
+    drawing = "/tmp/it's a $(drawing).ps"
+    gs = ["gs", "-q", "-dSAFER", "-sDEVICE=pdfwrite", "-o", "/tmp/c.pdf", drawing]
+    assert run(server, gs, files={drawing: DRAWING}, escaped=True) == Run(0, "", ())
+    assert "Hello fpmjail" in run(server, ["/usr/bin/pdftotext", "/tmp/c.pdf", "-"], escaped=True).said
+    assert run(server, "report 1 2 2>&1") == Run(0, "sum 3", ())
+    lost = run(server, ["pdftotext", "/tmp/none.pdf"], escaped=True)
+    assert lost.status == 1 and "none.pdf" in lost.said, lost
+    assert run(server, "perl -e 'print 1'").status == 126  # the interpreter of a script is no declared program
+    if server.release == "bookworm":
+        page = ["wkhtmltopdf", "/tmp/page's.html", "/tmp/d.pdf"]
+        made = run(server, page, files={page[1]: HTML}, made=("/tmp/d.pdf",), escaped=True)
+        assert made.status == 0 and made.made[0].startswith(b"%PDF-") and "Done" in made.said, made
+    assert server.faults() == []
+
+
+def test_a_shell_joins_programs(server: Server) -> None:
+    server.publish(described(server.release, "1.2.0", shell="sh"), "example.yaml")
+    server.apt("upgrade")
+    text = run(server, "pdftotext /tmp/a.pdf - 2>&1 | gzip -c >/tmp/e.gz && gzip -dc /tmp/e.gz")
+    assert text.status == 0 and "Hello fpmjail" in text.said, text
+    own = described(server.release, "1.3.0", "/usr/local/bin/shout", "sh")
+    server.write("/usr/local/bin/shout", '#!/bin/sh\necho "$1!"\n', mode=0o755)
+    server.publish(own, "example.yaml")
+    server.apt("upgrade")
+    assert run(server, ["shout", "hey"]) == Run(0, "hey!\n", ())
     assert server.faults() == []
 
 
