@@ -167,7 +167,8 @@ def ensure_image(layout: Layout, site: Site, say: Say) -> Manifest:
 def way_out(site: Site, words: Sequence[str]) -> str:
     """What to do about an image that cannot be built."""
     named = [one for one in site.programs if any(one.path in text for text in words)]
-    packages = sorted({package.partition(" ")[0] for one in named for package in one.packages})
+    lost = [one for one in named if any(f"{one.path} is not there" in text for text in words)]
+    packages = sorted({package.partition(" ")[0] for one in lost for package in one.packages})
     if not named:
         return "install or correct what is named there"
     install = f"apt install {' '.join(packages)}, or " if packages else ""

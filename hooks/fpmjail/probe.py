@@ -226,10 +226,15 @@ def ask_all(socket: Path, names: Iterable[str], expected: Expectation) -> tuple[
     """Run several probes one after another, PHP's own first. Where the first cannot run, the rest is not asked."""
     results: list[Result] = []
     for name in sorted(names, key=lambda name: (name != "php", name)):
-        results.append(ask(socket, name, arguments(name, expected)))
+        results.append(ask(socket, name, arguments(name, expected), patience(name, expected)))
         if not results[-1].answered:
             break
     return tuple(results)
+
+
+def patience(name: str, expected: Expectation) -> float:
+    """How long a probe may take, in seconds: programs are run one after another."""
+    return PATIENCE + (len(expected.programs) if name == "programs" else 0)
 
 
 def modules(listing: str) -> tuple[str, ...]:
@@ -254,7 +259,8 @@ def of_candidate(layout: Layout, profile: Profile, generation: str) -> Expectati
     """
     loaded = modules(systemd.run([f"/usr/sbin/php-fpm{profile.php}", "-m"], PATIENCE).words)
     common = of_server(layout, profile, generation)
-    return replace(common, extensions=loaded, charsets=profile.charsets if "iconv" in loaded else ())
+    charsets = profile.charsets if "iconv" in loaded else ()
+    return replace(common, extensions=loaded, charsets=charsets, programs=program.sound(layout, common.programs))
 
 
 def of_site(layout: Layout, site: Site) -> Expectation:

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import json
 import posixpath
+import pwd
 import re
 import stat
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fpmjail.capability import Problem, Rule, Wrong, parse
 from fpmjail.host import Host, Resolved
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 SHELLS = frozenset(("ash", "bash", "busybox", "csh", "dash", "fish", "ksh", "mksh", "rbash", "sh", "tcsh", "zsh"))
 SHELL = "shell"  # the capability of a jail that has dash as /bin/sh
 SEARCHED = ("/usr/local/bin", "/usr/bin")  # by env(1) in a jail
+ACCOUNT = "_fpmjail"
+PATIENCE = 10.0  # seconds for one trial
+ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 _OWN_KEYS = ("programs", "package", "trial")
 _TRIAL_KEYS = frozenset(("arguments", "input", "output"))
 _HEAD = 256  # bytes that the kernel reads of a script's first line (execve(2))
@@ -176,6 +181,28 @@ def trials(layout: Layout, profile: Profile) -> tuple[Mapping[str, object], ...]
     known, _, _ = load(layout, release_of(layout))
     host = Host(layout.root)
     return tuple(_trial_of(host, path, known.get(path)) for path in profile.programs)
+
+
+def sound(layout: Layout, told: Iterable[Mapping[str, object]]) -> tuple[Mapping[str, object], ...]:
+    """Those trials that the server's own programs pass, outside of every jail, as the runtime's user: a program that is
+    broken there is no fault of an image, and must not keep one from its security updates."""
+    try:
+        account = pwd.getpwnam(ACCOUNT)
+    except KeyError:
+        return tuple(told)
+    return tuple(trial for trial in told if "arguments" not in trial or _passes(layout, trial, account))
+
+
+def _passes(layout: Layout, trial: Mapping[str, Any], account: pwd.struct_passwd) -> bool:
+    command = [str(layout.host(trial["path"])), *trial["arguments"]]
+    try:
+        done = subprocess.run(
+            command, input=trial["input"].encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE,
+            cwd="/", env=ENVIRONMENT, user=account.pw_uid, group=account.pw_gid, extra_groups=(),
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0 and trial["output"].encode() in done.stdout
 
 
 def _trial_of(host: Host, path: str, known: Known | None) -> Mapping[str, object]:
