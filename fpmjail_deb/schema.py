@@ -410,9 +410,10 @@ JAIL_SHELL: Field[Shell] = Field(
 JAIL_PROGRAMS: Field[tuple[Program, ...]] = Field(
     "jail.programs",
     programs.ProgramsRule(),
-    "Programs of the server that PHP may run, with their libraries and data, as new as the server's. Of those that "
-    "are not well known, `packages` says where they are, and `files` what else they need. A list of words given to "
-    "proc_open() needs no shell; exec() does.",
+    "Programs of the server that PHP may run, with their libraries and data, as new as the server's. A list of words "
+    "given to proc_open() needs no shell; exec() takes one, see jail.shell. A script brings its interpreter. Of "
+    "programs that are not well known, `packages` says where they are, and `files` what else they need. Well known "
+    f"are {', '.join(programs.KNOWN)}.",
     example="[pdftotext, {name: tesseract, packages: [tesseract-ocr], files: [/usr/share/tesseract-ocr/**]}]",
     default="[]",
 )

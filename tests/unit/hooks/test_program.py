@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import os
+import pwd
 from pathlib import Path
 from typing import Any
 
 import elf
 import pytest
+import test_site_json
 import world
 from world import LIB
 
-from fpmjail import capability, probe, program
+from fpmjail import capability, configure, probe, program
 from fpmjail.layout import Layout
 from fpmjail.site import Profile
 from fpmjail.wanted import Item, Wanted
@@ -215,6 +219,47 @@ def test_no_content_stops_the_others(layout: Layout, content: str) -> None:
 
 def test_definitions_are_inputs_of_the_image(layout: Layout) -> None:
     assert {"/usr/share/fpmjail/programs/ghostscript.json", "/etc/fpmjail"} <= set(want(layout, GS).inputs)
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runtime's account is whoever runs the tests."""
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: pwd.getpwuid(os.getuid()))
+
+
+@pytest.mark.parametrize(
+    ("code", "good"),
+    [
+        ("cat; echo $1", True),
+        ("cat; exit 1", False),
+        ("echo other", False),
+        ("echo $1 >&2; cat", True),
+    ],
+)
+@pytest.mark.usefixtures("account")
+def test_a_program_that_is_broken_outside_is_not_tried_inside(tmp_path: Path, code: str, good: bool) -> None:
+    world.put(tmp_path, "usr/bin/own", f"#!/bin/sh\n{code}\n")
+    (tmp_path / "usr/bin/own").chmod(0o755)
+    told = {"path": "/usr/bin/own", "arguments": ["word"], "input": "typed", "output": "typed"}
+    found = program.sound(Layout(tmp_path), (told, {"path": "/usr/bin/x", "linked": True}))
+    assert [one["path"] for one in found] == (["/usr/bin/own"] if good else []) + ["/usr/bin/x"]
+    assert program.sound(Layout(tmp_path), ({**told, "path": "/usr/bin/none"},)) == ()
+
+
+def test_each_program_gives_the_probe_more_time() -> None:
+    expected = probe.Expectation("8.4", "0" * 16, (), programs=({}, {}))
+    assert probe.patience("programs", expected) == probe.patience("php", expected) + 2
+
+
+def test_a_program_that_is_lost_is_an_apt_install_away_and_one_that_fails_is_not() -> None:
+    content = copy.deepcopy(test_site_json.EXAMPLE)
+    content["origins"] = {"jail.programs": "example.yaml:9:3"}
+    site = test_site_json.read(content)
+    lost = configure.way_out(site, ("not on this host: programs/gs: /usr/bin/gs is not there",))
+    assert lost == "apt install ghostscript, or correct `jail.programs` in example.yaml (example.yaml:9:3)"
+    failed = configure.way_out(site, ("programs: /usr/bin/gs: it ended with status 1",))
+    assert failed == "correct `jail.programs` in example.yaml (example.yaml:9:3)"
+    assert configure.way_out(site, ("charsets: X is not known",)) == "install or correct what is named there"
 
 
 def test_the_probe_tries_what_is_known_and_looks_at_the_libraries_of_the_rest(layout: Layout) -> None:
