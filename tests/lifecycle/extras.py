@@ -33,7 +33,7 @@ def debs(release: str, packages: Iterable[str]) -> list[Path]:
 
 
 def _fetch(tree: trees.Tree, names: list[str], place: Path) -> Path:
-    """Let this machine's apt work out and fetch what is missing, with the tree's list of packages in place of its own."""
+    """Let this machine's apt work out and fetch what is missing, with the tree's packages in place of its own."""
     for name in ("lists/partial", "archives/partial"):
         (place / name).mkdir(parents=True)
     (place / "sources.list").write_text(_sources(tree))

@@ -178,7 +178,8 @@ def test_wkhtmltopdf_makes_a_pdf_with_the_servers_fonts(server: Server) -> None:
     made = run(server, ["wkhtmltopdf", "/tmp/a.html", "/tmp/b.pdf"], files={"/tmp/a.html": HTML}, made=("/tmp/b.pdf",))
     assert made.status == 0 and made.made[0].startswith(b"%PDF-") and b"DejaVuSerif" in made.made[0], made
     assert "ontconfig" not in made.said and "QStandardPaths" not in made.said, made
-    assert server.exists("/var/lib/fpmjail/jails/example/tmp/.cache/fontconfig")  # else each run would look for all fonts
+    # Else each run would look through all fonts again.
+    assert server.exists("/var/lib/fpmjail/jails/example/tmp/.cache/fontconfig")
     assert "Grüße" in run(server, ["pdftotext", "/tmp/b.pdf", "-"]).said
 
 
