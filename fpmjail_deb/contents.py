@@ -194,5 +194,8 @@ def _check_control(control: Mapping[str, str]) -> None:
         raise BuildError(f"{control['Package']!r} is not a package name")
     try:
         Version(control["Version"])
-    except ValueError as error:
-        raise BuildError(f"{control['Version']!r} is not a Debian version", "correct `version`") from error
+        good = control["Version"][0].isdigit()
+    except ValueError:
+        good = False
+    if not good:
+        raise BuildError(f"{control['Version']!r} is not a Debian version", "correct `version`")

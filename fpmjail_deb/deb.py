@@ -3,24 +3,42 @@
 
 from __future__ import annotations
 
+import errno
+import lzma
 import os
+import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
+from operator import attrgetter
 from pathlib import Path
 
 import sh
+from debian.arfile import ArError
 from debian.deb822 import Deb822
-from debian.debfile import DebFile
+from debian.debfile import DebError, DebFile
 
-from fpmjail_deb.contents import Directory, Entry, File, PackagePlan, Symlink
-from fpmjail_deb.errors import BuildError
+from fpmjail_deb.contents import SCRIPTS, Directory, Entry, File, PackagePlan, Symlink
+from fpmjail_deb.errors import BuildError, OutputError
 from fpmjail_deb.metadata import control_file, control_files
 from fpmjail_deb.tree import stage
 
-COMPRESSION = "xz"
-"""Named, because the default differs between distributions; its bytes do not depend on the number of processors."""
+COMPRESSION = ("-Zxz", "-z1")
+"""Named, because the default differs between distributions; its bytes do not depend on the number of processors.
+
+With so little to compress a higher level saves 400 bytes and takes three times as long (seen).
+"""
+
+WORKSHOP = ".fpmjail-deb-"
+"""What the directories begin with in which packages are made; a killed build leaves one."""
+
+MEMORY = Path("/dev/shm")
+"""A file system in memory, shm_overview(7)."""
+
+LARGEST_FILE = 16 * 1024 * 1024
+"""The most bytes of one file that are read from a package: hundreds of times those of the largest."""
 
 
 def build_package(plan: PackagePlan, output: Path) -> Path:
@@ -32,12 +50,12 @@ def build_package(plan: PackagePlan, output: Path) -> Path:
     target = output / plan.file_name
     try:
         output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fpmjail-deb-", dir=output) as workshop:
+        with tempfile.TemporaryDirectory(prefix=WORKSHOP, dir=output) as workshop:
             made = _made(plan, Path(workshop))
             compare(plan, made)
             _publish(made, target)
     except OSError as error:
-        raise BuildError(f"{target} cannot be written: {error.strerror or error}") from error
+        raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
     return target
 
 
@@ -49,10 +67,55 @@ def compare(plan: PackagePlan, package: Path) -> None:
         _differ("entries", _planned_entries(plan), dict(_found_entries(found.data.tgz())))
 
 
+def read_package(path: Path) -> PackagePlan:
+    """Return what a package of this program's holds, as it was planned. Raises BuildError for anything else."""
+    if not path.is_file():
+        raise BuildError(f"{path} is no file", "name a .deb that fpmjail-deb built")
+    try:
+        with DebFile(str(path)) as package:
+            return _planned_as(package)
+    except _UNREADABLE as error:
+        message = f"{path} is not a package that fpmjail-deb built: {error}"
+        raise BuildError(message, "name another, or remove it and build it again") from error
+
+
+_UNREADABLE = (
+    ArError, BuildError, DebError, EOFError, LookupError, OSError, ValueError,
+    lzma.LZMAError, tarfile.TarError, zlib.error,
+)  # fmt: skip
+
+
+def _planned_as(package: DebFile) -> PackagePlan:
+    fields = Deb822(package.control.get_content("control", encoding="utf-8"))
+    archive = package.data.tgz()
+    members = [member for member in archive.getmembers() if _path(member) not in ("", ".")]
+    control = package.control.tgz()
+    scripts = {_path(member): _content(control, member).decode() for member in control.getmembers()}
+    return PackagePlan(
+        control=tuple((name, value) for name, value in fields.items() if name != "Installed-Size"),
+        entries=tuple(sorted((_entry(archive, member) for member in members), key=attrgetter("path"))),
+        scripts=tuple((name, scripts[name]) for name in sorted(SCRIPTS) if name in scripts),
+        epoch=int(members[0].mtime),
+    )
+
+
+def _entry(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:
+    path = _path(member)
+    if member.isdir():
+        return Directory(path, member.mode)
+    if member.issym():
+        return Symlink(path, member.linkname)
+    if not member.isfile() or member.size > LARGEST_FILE:
+        raise BuildError(f"{path} is no file of a site")
+    return File(path, _content(archive, member), member.mode, conffile=path.startswith("etc/"))
+
+
+def _path(member: tarfile.TarInfo) -> str:
+    return member.name.removeprefix("./").rstrip("/")
+
+
 def _made(plan: PackagePlan, workshop: Path) -> Path:
-    root, package = workshop / "root", workshop / "package.deb"
-    root.mkdir()
-    stage(plan, root)
+    package = workshop / "package.deb"
     environment = {
         "PATH": os.defpath,
         "LC_ALL": "C.UTF-8",
@@ -62,13 +125,51 @@ def _made(plan: PackagePlan, workshop: Path) -> Path:
     }
     try:
         dpkg_deb = sh.Command("dpkg-deb")
-        str(dpkg_deb("--root-owner-group", f"-Z{COMPRESSION}", "--build", str(root), str(package), _env=environment))
+        with _staged(plan, workshop) as root:
+            str(dpkg_deb("--root-owner-group", *COMPRESSION, "--build", str(root), str(package), _env=environment))
     except sh.CommandNotFound as error:
         raise BuildError("dpkg-deb is not installed", "install the package dpkg") from error
     except sh.ErrorReturnCode as error:
         words = " ".join(error.stderr.decode(errors="replace").split())
-        raise BuildError(f"dpkg-deb cannot build {plan.file_name}: {words}") from error
+        kind = OutputError if os.strerror(errno.ENOSPC) in words else BuildError
+        raise kind(f"dpkg-deb cannot build {plan.file_name}: {words}") from error
     return package
+
+
+@contextmanager
+def _staged(plan: PackagePlan, workshop: Path) -> Iterator[Path]:
+    """Write the plan into a directory of its own, in memory where there is room: on a disk it takes five times as long
+    (seen)."""
+    with ExitStack() as stack:
+        root = _in_memory(plan, stack)
+        if root is None:
+            root = workshop / "root"
+            root.mkdir()
+            stage(plan, root)
+        yield root
+
+
+def _in_memory(plan: PackagePlan, stack: ExitStack) -> Path | None:
+    try:
+        prefix = f"{WORKSHOP}{os.getpid()}-"
+        directory = tempfile.TemporaryDirectory(prefix=prefix, dir=MEMORY, ignore_cleanup_errors=True)
+        root = Path(stack.enter_context(directory), "root")
+        root.mkdir()
+        stage(plan, root)
+    except OSError:
+        return None
+    return root
+
+
+def sweep(output: Path) -> None:
+    """Delete what killed builds left in an output directory, which nobody else may use meanwhile, and in memory."""
+    for left in output.glob(f"{WORKSHOP}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    for left in MEMORY.glob(f"{WORKSHOP}*-*"):
+        process = left.name.removeprefix(WORKSHOP).partition("-")[0]
+        with suppress(OSError):
+            if left.lstat().st_uid == os.getuid() and not Path("/proc", process).exists():
+                shutil.rmtree(left)
 
 
 def _publish(made: Path, target: Path) -> None:
@@ -76,20 +177,24 @@ def _publish(made: Path, target: Path) -> None:
     os.chmod(made, 0o644)  # noqa: PTH101
     with made.open("rb") as file:
         os.fsync(file.fileno())
-        content = file.read()
-    if target.exists() and target.read_bytes() != content:
-        raise BuildError(f"{target} is there already, with another content", "raise `version` in the site description")
-    made.replace(target)
-    with suppress(OSError):
-        _sync_directory(target.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        _name(made, target)
+    except FileExistsError:
+        if target.read_bytes() != made.read_bytes():
+            hint = "raise `version` in the site description"
+            raise BuildError(f"{target} is there already, with another content", hint) from None
+
+
+def _name(made: Path, target: Path) -> None:
+    """Give a file a second name, which fails if somebody else has taken that, at whatever moment."""
+    try:
+        target.hardlink_to(made)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if target.exists():
+            raise FileExistsError(target) from None
+        made.replace(target)
 
 
 def _differ(what: str, planned: Mapping[str, object], found: Mapping[str, object]) -> None:
@@ -133,7 +238,7 @@ def _planned(entry: Entry) -> tuple[object, ...]:
 
 def _found_entries(archive: tarfile.TarFile) -> Iterator[tuple[str, object]]:
     for member in archive.getmembers():
-        path = member.name.removeprefix("./").rstrip("/")
+        path = _path(member)
         if path not in ("", "."):
             yield path, (*_found(archive, member), member.uname, member.gname, member.mtime)
 

@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, cast
 
 from fpmjail_deb import document, names, programs, schema
 from fpmjail_deb.document import Mapping, Node, Refused, Scalar, join
 from fpmjail_deb.errors import DescriptionError, Problem, quote
+from fpmjail_deb.layers import layered, of_one_site
 from fpmjail_deb.nginx_host import body_size
+from fpmjail_deb.pool import needs_unit
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.rules import Reading, T, UnreadError, suggest
 from fpmjail_deb.schema import BY_PATH, CHILDREN, Field
 from fpmjail_deb.site import (
     Htaccess,
+    Isolation,
     Jail,
     Limits,
     Location,
@@ -32,19 +35,27 @@ from fpmjail_deb.site import (
 )
 
 
-def read_site(data: bytes, file: str) -> Site:
-    """Read one description; `file` names it in messages and origins.
+def read_site(data: bytes, file: str, defaults: Sequence[Mapping] = (), *, whole: bool = True) -> Site:
+    """Read one description; `file` names it in messages and origins, `defaults` lie beneath it, the widest first.
 
-    Raises DescriptionError with all problems of the file, sorted by position.
+    With `whole` false a file of defaults could not be read: then a missing key is no problem, and there is no Site.
+    Raises DescriptionError with all problems, sorted by position.
     """
     read = document.read(data, file)
-    reading = Reading(list(read.problems))
-    values = Values(read.root, reading)
+    reading = Reading(list(read.problems), file=file)
+    values = Values(layered((*defaults, read.root)), reading, required=whole)
     for check in CHECKS:
         check(values, reading)
-    if reading.problems:
+    if reading.problems or not whole:
         raise DescriptionError(reading.problems)
     return _site(values, reading)
+
+
+def problems_of_defaults(root: Mapping) -> tuple[Problem, ...]:
+    """Return what is wrong in a file of defaults, whatever its sites make of it."""
+    reading = Reading(file=root.location.file)
+    Values(root, reading, required=False)
+    return tuple(sorted({*reading.problems, *of_one_site(root)}))
 
 
 def warnings(site: Site) -> tuple[Problem, ...]:
@@ -76,10 +87,12 @@ def _shells(site: Site) -> Iterator[Problem]:
 class Values:
     """The values of all keys, typed by their rows of the table; a key that could not be read is missing."""
 
-    def __init__(self, root: Mapping, reading: Reading) -> None:
+    def __init__(self, root: Mapping, reading: Reading, *, required: bool) -> None:
         nodes = dict(_keys(root, "", reading))
         self._values: dict[str, object] = {}
         for row in schema.FIELDS:
+            if row.required and not required and row.path not in nodes:
+                continue
             try:
                 self._values[row.path] = _value(row, nodes.get(row.path), root, reading)
             except UnreadError:
@@ -151,8 +164,12 @@ def written(text: str) -> Node:
 
 
 def _place(reading: Reading, *rows: Field[Any]) -> Location:
-    """Return where the first of these keys that is given stands: the defaults alone never are in conflict."""
-    return next(reading.origins[row.path] for row in rows if row.path in reading.origins)
+    """Return where the first of these keys that is given stands: the table's defaults alone never are in conflict.
+
+    What stands in the site's own file goes before what stands in a file of defaults.
+    """
+    places = [reading.origins[row.path] for row in rows if row.path in reading.origins]
+    return min(places, key=lambda place: place.file != reading.file)
 
 
 def _check_php_version(values: Values, reading: Reading) -> None:
@@ -219,7 +236,7 @@ def _check_tasks(values: Values, reading: Reading) -> None:
     if not values.have(*rows):
         return
     least = values[schema.MAX_CHILDREN] + 2
-    if values[schema.TASKS] < least:
+    if not _shared(values) and values[schema.TASKS] < least:
         message = f"expected at least {least} for {least - 2} processes and their master, found {values[schema.TASKS]}"
         reading.refuse(_place(reading, *rows), schema.TASKS.path, message, "raise it, or lower php.pool.max_children")
 
@@ -288,6 +305,54 @@ def _check_body_size(values: Values, reading: Reading) -> None:
         reading.refuse(reading.origins[path], path, message, "write it like 64M")
 
 
+def _check_limits(values: Values, reading: Reading) -> None:
+    for row in (schema.MEMORY, schema.TASKS):
+        if _shared(values) and row.path in reading.origins:
+            message = "in shared isolation PHP's processes belong to Debian's PHP-FPM, which has no limits for one site"
+            hint = "leave it out: memory_limit in php.settings times php.pool.max_children is the limit there is"
+            reading.refuse(reading.origins[row.path], row.path, message, hint)
+
+
+def _check_compat_link(values: Values, reading: Reading) -> None:
+    if not values.have(schema.COMPAT_LINK, schema.ISOLATION) or not values[schema.COMPAT_LINK]:
+        return
+    place, path = reading.origins[schema.COMPAT_LINK.path], schema.COMPAT_LINK.path
+    if not _shared(values):
+        message = "only means something with isolation: shared"
+        reading.refuse(place, path, message, "leave it out: the path is the same inside and outside")
+    elif values.have(schema.DOCUMENT_ROOT) and values[schema.DOCUMENT_ROOT].split("/")[0] == "var":
+        message = "the link would be where the document root begins, in var"
+        reading.refuse(place, path, message, "leave it out, or choose another web.document_root")
+
+
+SHARED_SETTINGS = ("opcache.restrict_api", "opcache.validate_permission", "opcache.validate_root")
+"""What keeps the sites of one master from running each other's code."""
+
+
+def _check_shared_settings(values: Values, reading: Reading) -> None:
+    if not _shared(values) or not values.have(schema.SETTINGS):
+        return
+    for name, _ in values[schema.SETTINGS]:
+        if name in SHARED_SETTINGS:
+            path = join(schema.SETTINGS.path, name)
+            message = "in shared isolation it is one of the walls between the sites"
+            reading.refuse(reading.origins[path], path, message, "leave it out")
+
+
+def _check_shared_environment(values: Values, reading: Reading) -> None:
+    if not _shared(values) or not values.have(schema.ENVIRONMENT):
+        return
+    for name, value in values[schema.ENVIRONMENT]:
+        if needs_unit(value):
+            path = join(schema.ENVIRONMENT.path, name)
+            message = f"FPM would put a variable of its own in place of the {quote(value)}"
+            reading.refuse(reading.origins[path], path, message, "write it without $, or take isolation: dedicated")
+
+
+def _shared(values: Values) -> bool:
+    return values.have(schema.ISOLATION) and values[schema.ISOLATION] is Isolation.SHARED
+
+
 def _check_time_zones(values: Values, reading: Reading) -> None:
     if not values.have(schema.JAIL_TIME_ZONES, schema.SETTINGS):
         return
@@ -328,6 +393,10 @@ CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_body_size,
     _check_time_zones,
     _check_programs,
+    _check_limits,
+    _check_compat_link,
+    _check_shared_settings,
+    _check_shared_environment,
 )
 """The rules between keys; each keeps silent if one of its keys has a problem of its own."""
 
@@ -345,6 +414,7 @@ def _site(values: Values, reading: Reading) -> Site:
         user=values[schema.USER] or names.user(name),
         uid=values[schema.UID],
         isolation=values[schema.ISOLATION],
+        compat_link=values[schema.COMPAT_LINK],
         php=_php(values),
         web=_web(values),
         jail=_jail(values),

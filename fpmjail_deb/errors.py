@@ -49,6 +49,10 @@ class BuildError(FpmjailError):
         super().__init__(f"{message}; {hint}" if hint else message)
 
 
+class OutputError(BuildError):
+    """Packages cannot be written at all, whichever they are: a full disk, a directory of somebody else's."""
+
+
 class UsageError(FpmjailError):
     """The command line asks for something that cannot be done: what, and what to do about it."""
 

@@ -18,6 +18,7 @@ from fpmjail_deb.render import render
 class Event(Enum):
     """What dpkg tells a maintainer script: (script, first arguments that mean it)."""
 
+    BEFORE_UNPACKING = ("preinst", ("upgrade",))
     CONFIGURE = ("postinst", ("configure", "abort-upgrade", "abort-remove", "abort-deconfigure"))
     TRIGGERED = ("postinst", ("triggered",))
     BEFORE_REMOVAL = ("prerm", ("remove", "deconfigure"))
@@ -40,6 +41,7 @@ class Snippet:
 
 
 IGNORED: Mapping[str, tuple[str, ...]] = {
+    "preinst": ("install", "abort-upgrade"),
     "postinst": ("triggered",),
     "prerm": ("upgrade", "failed-upgrade"),
     "postrm": ("upgrade", "failed-upgrade", "abort-install", "abort-upgrade", "disappear"),
@@ -47,10 +49,13 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
 """Arguments that ask nothing of a site: it stays up while its package is upgraded."""
 
 
-def snippets(certificate: bool, sftp: bool = False, programs: bool = False) -> tuple[Snippet, ...]:
+def snippets(
+    certificate: bool, sftp: bool = False, shared: bool = False, programs: bool = False
+) -> tuple[Snippet, ...]:
     """Return the snippets in the order in which they run; `certificate`: the site waits for one; `sftp`: sshd is told
-    of it; `programs`: dpkg tells of changes to some."""
+    of it; `shared`: the site's data lies in its jail; `programs`: dpkg tells of changes to some."""
     return (
+        Snippet(Event.BEFORE_UNPACKING, "isolation", ("isolation",)),
         Snippet(Event.CONFIGURE, "accounts", ("user", "uid")),
         Snippet(Event.CONFIGURE, "units", ("site", "web.tls", "cron")),
         *(() if certificate else (Snippet(Event.CONFIGURE, "former-units", ("web.tls",)),)),
@@ -60,9 +65,9 @@ def snippets(certificate: bool, sftp: bool = False, programs: bool = False) -> t
         Snippet(Event.BEFORE_REMOVAL, "remove", ("site",)),
         Snippet(Event.BEFORE_REMOVAL, "slice", ("php.limits",)),
         Snippet(Event.REMOVED, "reload-units", ("site",)),
-        Snippet(Event.PURGE, "purge-jail", ("site",)),
+        *(() if shared else (Snippet(Event.PURGE, "purge-jail", ("site",)),)),
         Snippet(Event.PURGE, "purge-state", ("site",)),
-        Snippet(Event.PURGE, "purge-base", ("web.document_root", "writable")),
+        Snippet(Event.PURGE, "purge-chroot" if shared else "purge-base", ("web.document_root", "writable")),
         Snippet(Event.PURGE, "purge-virtual-host", ("web.server",)),
         *((Snippet(Event.PURGE, "purge-sftp", ("sftp",)),) if sftp else ()),
         Snippet(Event.PURGE, "purge-units", ("site", "web.tls", "cron")),
@@ -77,18 +82,20 @@ def scripts(chosen: tuple[Snippet, ...], origins: Origins, values: Mapping[str, 
 
 def _script(name: str, chosen: tuple[Snippet, ...], origins: Origins, values: Mapping[str, object]) -> str:
     events = [event for event in Event if any(snippet.event is event for snippet in chosen) and event.value[0] == name]
-    cases = [
-        {
-            "arguments": event.value[1],
-            "snippets": [_text(snippet, origins, values) for snippet in chosen if snippet.event is event],
-        }
-        for event in events
-    ]
+    cases = [{"arguments": event.value[1], "snippets": _texts(event, chosen, origins, values)} for event in events]
     handled = {argument for event in events for argument in event.value[1]}
     ignored = tuple(argument for argument in IGNORED[name] if argument not in handled)
     # A postrm that fails keeps the package half removed for ever, so it takes anything.
     script = {"script": name, "cases": cases, "ignored": ignored, "strict": name != "postrm"}
     return render("maintscript/script", {**values, **script})
+
+
+def _texts(
+    event: Event, chosen: tuple[Snippet, ...], origins: Origins, values: Mapping[str, object]
+) -> list[Mapping[str, str]]:
+    """Return the texts of an event's snippets, but of those that have nothing to do for this site."""
+    texts = (_text(snippet, origins, values) for snippet in chosen if snippet.event is event)
+    return [text for text in texts if text["text"].strip()]
 
 
 def _text(snippet: Snippet, origins: Origins, values: Mapping[str, object]) -> Mapping[str, str]:

@@ -14,6 +14,7 @@ LONGEST_UNIT = 255  # systemd.unit(5)
 
 SITE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,24}")
 USER_NAME = re.compile(r"_[a-z0-9][a-z0-9-]{0,29}")
+PACKAGE_FILE = re.compile(rf"(?P<package>site-{SITE_NAME.pattern}-jail)_(?P<version>[0-9A-Za-z.+~]+)_all\.deb")
 JOB_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
 
 DEBIAN_USERS = frozenset({"_apt", "_chrony", "_flatpak", "_lldpd", "_rpc", "_ssh"})
@@ -50,9 +51,14 @@ def jail_directory(name: str) -> str:
     return f"/var/lib/fpmjail/jails/{name}"
 
 
-def image_directory(name: str) -> str:
-    """Return the mount point of the image inside the site's jail."""
-    return f"{jail_directory(name)}/.image"
+def chroot_directory(name: str) -> str:
+    """Return the root directory of a shared site's PHP: around the site's data, at the same path again."""
+    return f"/var/www/{name}"
+
+
+def php_service(version: str) -> str:
+    """Return the unit of Debian's PHP-FPM."""
+    return f"php{version}-fpm.service"
 
 
 def socket_path(name: str) -> str:
@@ -80,9 +86,9 @@ def cron_unit(name: str, job: str, kind: str) -> str:
     return f"{package(name)}-cron-{job}.{kind}"
 
 
-def mount_unit(name: str) -> str:
-    """Return the unit that mounts the image; systemd demands that the path makes its name, systemd.mount(5)."""
-    return f"{unit_path_escape(image_directory(name))}.mount"
+def mount_unit(path: str) -> str:
+    """Return the unit that mounts something at a path; the path must make its name, systemd.mount(5)."""
+    return f"{unit_path_escape(path)}.mount"
 
 
 def slice_unit(name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fpmjail_deb.errors import BuildError, quote
 from fpmjail_deb.render import nginx
-from fpmjail_deb.site import Site
+from fpmjail_deb.site import Isolation, Site
 
 POST_MAX_SIZE = "8M"
 """PHP's own (main.c); Debian's php.ini says the same."""
@@ -30,16 +30,21 @@ class Header:
 class NginxValues:
     """`body_size` is client_max_body_size's argument: 0 is no limit, as it is for PHP.
 
-    `otherwise` is where try_files ends when there is no such file.
+    `otherwise` is where try_files ends when there is no such file. `document_root` and `script` are what PHP is told.
     """
 
     headers: tuple[Header, ...]
     body_size: str
     otherwise: str
+    document_root: str
+    script: str
 
 
-def nginx_values(site: Site) -> NginxValues:
-    """Return the values. Raises BuildError for a size that PHP would not read as it looks."""
+def nginx_values(site: Site, inside: str) -> NginxValues:
+    """Return the values; `inside` is the document root as PHP sees it.
+
+    Raises BuildError for a size that PHP would not read as it looks.
+    """
     stem = f"fpmjail_{site.name.replace('-', '_')}_header"
     headers = (
         Header(name, value, f"upstream_http_{name.lower().replace('-', '_')}", f"{stem}_{index}")
@@ -49,14 +54,26 @@ def nginx_values(site: Site) -> NginxValues:
     size = body_size(given)
     if size is None:
         raise BuildError(f"php.settings.post_max_size: {quote(given)} is not a size", "write it like 64M")
-    return NginxValues(tuple(headers), size, _otherwise(site.web.front_controller))
+    shared = site.isolation is Isolation.SHARED
+    return NginxValues(
+        headers=tuple(headers),
+        body_size=size,
+        otherwise=_otherwise(site.web.front_controller),
+        document_root=nginx(inside) if shared else "$document_root",
+        script=_followed(inside, "$fastcgi_script_name") if shared else "$document_root$fastcgi_script_name",
+    )
 
 
 def _otherwise(front_controller: str | None) -> str:
     if front_controller is None:
         return "=404"
-    script, query = nginx(f"/{front_controller}"), "$is_args$args"
-    return f'{script[:-1]}{query}"' if script.startswith('"') else f"{script}{query}"
+    return _followed(f"/{front_controller}", "$is_args$args")
+
+
+def _followed(text: str, variables: str) -> str:
+    """Return one argument: a text, and what nginx puts behind it."""
+    argument = nginx(text)
+    return f'{argument[:-1]}{variables}"' if argument.startswith('"') else f"{argument}{variables}"
 
 
 def body_size(quantity: str) -> str | None:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import PurePath
 
 from fpmjail_deb.site import Location, Site
@@ -14,8 +15,8 @@ DEFAULT = "default"
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """The places of the given fields by key path. File names lose their directory: a package must not tell or
-    depend on where it was built."""
+    """The places of the given fields by key path. Files are named as seen from the description, defaults as
+    `../defaults.yaml`: a package must not tell or depend on where it was built."""
 
     source: str
     places: tuple[tuple[str, Location], ...]
@@ -38,14 +39,18 @@ class Origins:
     def table(self) -> dict[str, str]:
         """Return `file:line:column` of every given field, for site.json."""
         return {
-            inert(key): f"{inert(_name(place.file))}:{place.line}:{place.column}" for key, place in sorted(self.places)
+            inert(key): f"{inert(place.file)}:{place.line}:{place.column}" for key, place in sorted(self.places)
         }
 
 
 def origins(site: Site) -> Origins:
     """Return the origins of a site's fields; `source` is the name of the file that it was described in."""
     files = [place.file for key, place in site.origins if key == "site"] or [place.file for _, place in site.origins]
-    return Origins(inert(_name(min(files))) if files else f"{site.name}.yaml", tuple(site.origins))
+    if not files:
+        return Origins(f"{site.name}.yaml", ())
+    source = min(files)
+    places = ((key, replace(place, file=_as_seen_from(source, place.file))) for key, place in site.origins)
+    return Origins(inert(PurePath(source).name), tuple(places))
 
 
 def inert(text: str) -> str:
@@ -58,11 +63,14 @@ def _joined(characters: Iterable[str]) -> str:
 
 
 def _line(place: Location) -> str:
-    return f"{inert(_name(place.file))}:{place.line}"
+    return f"{inert(place.file)}:{place.line}"
 
 
-def _name(file: str) -> str:
-    return PurePath(file).name
+def _as_seen_from(source: str, file: str) -> str:
+    """Return the way from the directory of one file to another; both are relative to the same place, or absolute."""
+    start, way = PurePath(source).parent.parts, PurePath(file).parts
+    common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(start, way, strict=False)))
+    return str(PurePath(*[".."] * (len(start) - common), *way[common:]))
 
 
 def _holder(key: str) -> str:

@@ -18,9 +18,9 @@ from fpmjail_deb.profile import php_version, profile
 from fpmjail_deb.release import Release
 from fpmjail_deb.render import render
 from fpmjail_deb.sandbox import sandbox
-from fpmjail_deb.site import Site, WebServer
+from fpmjail_deb.site import Isolation, Site, WebServer
 from fpmjail_deb.site_json import site_json
-from fpmjail_deb.site_names import SiteNames, made_directories, site_names
+from fpmjail_deb.site_names import SiteNames, isolation_change, made_directories, site_names
 from fpmjail_deb.virtual_host import virtual_host_values
 
 __all__ = ["Build", "Directory", "Entry", "File", "PackagePlan", "Symlink", "plan"]
@@ -35,17 +35,26 @@ UNITS = "usr/lib/systemd/system"
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What a package owes to the moment it is built: the time of all its files, in seconds since 1970."""
+    """What a package owes to the moment it is built.
+
+    `epoch` is the time of all its files, in seconds since 1970, `generator` the program that its comments name, `where`
+    the lines that they name: without it those of the description.
+    """
 
     epoch: int
+    generator: str = GENERATOR
+    where: Origins | None = None
 
 
 def plan(site: Site, release: Release, build: Build) -> PackagePlan:
     """Return the package of a site for a release. Raises BuildError for what a file's grammar cannot hold."""
-    names, where = site_names(site), origins(site)
-    values = _values(site, release, names, where)
+    names, where = site_names(site), build.where or origins(site)
+    values = {**_values(site, release, names, where), "generator": build.generator}
     chosen = maintscript.snippets(
-        certificate=site.web.tls is not None, sftp=site.sftp is not None, programs=bool(site.jail.programs)
+        certificate=site.web.tls is not None,
+        sftp=site.sftp is not None,
+        shared=site.isolation is Isolation.SHARED,
+        programs=bool(site.jail.programs),
     )
     return PackagePlan(
         control=_control(site, release, names),
@@ -59,15 +68,16 @@ def plan(site: Site, release: Release, build: Build) -> PackagePlan:
 def _values(site: Site, release: Release, names: SiteNames, where: Origins) -> Mapping[str, object]:
     """Return what the templates may use."""
     return {
-        "generator": GENERATOR,
         "site": site,
         "names": names,
         "origins": where,
         "php": php_version(site, release),
-        "pool": pool_values(site, names.base),
-        "environment": environment(site, names.base),
+        "shared": site.isolation is Isolation.SHARED,
+        "service_unit": _service_unit(site, release, names),
+        "pool": pool_values(site, names.inside.base),
+        "environment": environment(site, names.inside.base),
         "web": virtual_host_values(site),
-        "nginx": nginx_values(site) if site.web.server is WebServer.NGINX else None,
+        "nginx": nginx_values(site, names.inside.document_root) if site.web.server is WebServer.NGINX else None,
         "sandbox": sandbox(site),
         "sockets": reach.sockets(site),
         "server_units": reach.SERVER_UNITS if reach.sockets(site) else (),
@@ -77,12 +87,20 @@ def _values(site: Site, release: Release, names: SiteNames, where: Origins) -> M
         "certificate_paths": _certificate_paths(site),
         "enabled_units": _enabled_units(site, names),
         "made_directories": made_directories(site),
+        **isolation_change(site, names),
     }
 
 
+def _service_unit(site: Site, release: Release, names: SiteNames) -> str:
+    """Return the unit that PHP runs in."""
+    shared = site.isolation is Isolation.SHARED
+    return unit_names.php_service(php_version(site, release)) if shared else names.service_unit
+
+
 def _enabled_units(site: Site, names: SiteNames) -> tuple[str, ...]:
+    socket = (names.socket_unit,) if site.isolation is Isolation.DEDICATED else ()
     certificate = (names.certificate_unit,) if site.web.tls else ()
-    return (names.socket_unit, *certificate, *(unit_names.cron_unit(site.name, job.name, "timer") for job in site.cron))
+    return (*socket, *certificate, *(unit_names.cron_unit(site.name, job.name, "timer") for job in site.cron))
 
 
 def _certificate_paths(site: Site) -> tuple[str, ...]:
@@ -98,20 +116,23 @@ def _rendered(site: Site, names: SiteNames, values: Mapping[str, object]) -> tup
     templates = {
         f"{names.share}/pool.conf": "pool.conf",
         **_virtual_host(site, names),
-        f"{UNITS}/{names.service_unit}": "service",
-        f"{UNITS}/{names.socket_unit}": "socket",
-        f"{UNITS}/{names.mount_unit}": "mount",
         f"{UNITS}/{names.slice_unit}": "slice",
         f"usr/lib/sysusers.d/{names.package}.conf": "sysusers",
         f"usr/lib/tmpfiles.d/{names.package}.conf": "tmpfiles",
         f"etc/logrotate.d/{names.package}": "logrotate",
         f"usr/share/doc/{names.package}/copyright": "copyright",
     }
+    if site.isolation is Isolation.DEDICATED:
+        templates |= {f"{UNITS}/{names.service_unit}": "service", f"{UNITS}/{names.socket_unit}": "socket"}
     if site.web.tls:
         templates[f"{UNITS}/{names.certificate_unit}"] = "certificate.path"
     if site.sftp:
         templates |= {f"{names.share}/{name}": name for name in ("sshd.conf", "authorized_keys")}
-    return (*(_file(path, template, values) for path, template in templates.items()), *_jobs(site, values))
+    return (
+        *(_file(path, template, values) for path, template in templates.items()),
+        *(_file(f"{UNITS}/{mount.unit}", mount.template, {**values, "mount": mount}) for mount in names.mounts),
+        *_jobs(site, values),
+    )
 
 
 def _file(path: str, template: str, values: Mapping[str, object]) -> File:
@@ -148,14 +169,28 @@ def _written(
     site: Site, release: Release, build: Build, names: SiteNames, where: Origins
 ) -> tuple[File | Symlink, ...]:
     """Return what no template makes."""
-    description = site_json(site, release, names, where, GENERATOR)
-    change = f"Made by {GENERATOR} from {where.source} for {release.codename}."
+    description = site_json(site, release, names, where, build.generator)
+    change = f"Made by {build.generator} from {where.source} for {release.codename}."
     version = f"{site.version}{release.suffix}"
     log = metadata.changelog(names.package, version, release.codename, site.maintainer, change, build.epoch)
     return (
         File(f"{names.share}/site.json", (json.dumps(description, indent="\t") + "\n").encode()),
         File(f"usr/share/doc/{names.package}/changelog.gz", log),
         _available(site, names),
+        *_wants(site, release, names),
+    )
+
+
+def _wants(site: Site, release: Release, names: SiteNames) -> tuple[Symlink, ...]:
+    """Return the links by which Debian's units start a shared site's mounts. Wanted, never required: nothing of one
+    site may stop them for all."""
+    if site.isolation is Isolation.DEDICATED:
+        return ()
+    php = _service_unit(site, release, names)
+    return tuple(
+        Symlink(f"{UNITS}/{wanting}.wants/{mount.unit}", f"../{mount.unit}")
+        for mount in names.mounts
+        for wanting in (php, *mount.servers)
     )
 
 
@@ -186,9 +221,17 @@ def _depends(site: Site, release: Release) -> tuple[str, ...]:
 
 
 def _paragraphs(site: Site, names: SiteNames) -> tuple[str, ...]:
+    outlives = f"The website itself lies in {names.document_root}; it is not part of this package and outlives it."
+    if site.isolation is Isolation.SHARED:
+        return (
+            f"Virtual host, pool and chroot of the website {site.domains[0]}. PHP runs as {site.user} in Debian's "
+            f"PHP-FPM and sees of this server only {names.jail}, with copies of what it needs, which the fpmjail "
+            "package keeps up to date.",
+            outlives,
+        )
     return (
         f"Virtual host, PHP-FPM and jail of the website {site.domains[0]}. PHP runs as {site.user} behind systemd's "
         f"walls and sees of this server only {names.base}, its logs, and copies of what it needs, "
         "which the fpmjail package keeps up to date.",
-        f"The website itself lies in {names.document_root}; it is not part of this package and outlives it.",
+        outlives,
     )

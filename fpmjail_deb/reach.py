@@ -13,7 +13,14 @@ DIRECTORIES: Mapping[str, str] = MappingProxyType(
 )
 """Where Debian's packages put each server's socket. Never the socket itself: each start of the server makes one."""
 
-SERVER_UNITS = ("mariadb.service", "mysql.service", "postgresql.service", "redis-server.service")
+SERVER_UNITS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "mysql": ("mariadb.service", "mysql.service"),
+        "postgresql": ("postgresql.service",),
+        "redis": ("redis-server.service",),
+    }
+)
+SERVER_UNITS = tuple(unit for units in SERVER_UNITS_OF.values() for unit in units)
 """Whoever starts with one of these starts after it, so that its directory is there."""
 
 PROC: Mapping[Proc, tuple[tuple[str, str], ...]] = MappingProxyType(

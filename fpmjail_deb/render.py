@@ -59,6 +59,11 @@ def apache_string(text: str) -> str:
     return "'" + re.sub(r"([\\'%$])", r"\\\1", text) + "'"
 
 
+def apache_value(text: str) -> str:
+    """Return a value that Apache takes for a string of its expressions without quotes (ap_expr, STRING_RESULT)."""
+    return _quoted(apache(re.sub(r"([\\%$])", r"\\\1", text)))
+
+
 def apache_format(text: str) -> str:
     """Return the value of a Header directive: `%t` and `\\n` mean something there (mod_headers, parse_misc_string)."""
     if text.lower().startswith("expr="):
@@ -138,7 +143,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     filters: tuple[Callable[[str], str], ...] = (
-        sh, apache, apache_path, apache_regex, apache_string, apache_format, nginx, nginx_path,
+        sh, apache, apache_path, apache_regex, apache_string, apache_value, apache_format, nginx, nginx_path,
         ini, ini_expression, unit, unit_word, unit_command,
     )  # fmt: skip
     environment.filters.update({function.__name__: function for function in filters})

@@ -56,10 +56,11 @@ class UnreadError(Exception):
 
 @dataclass(slots=True)
 class Reading:
-    """What reading one description has found so far."""
+    """What reading one description, `file`, has found so far."""
 
     problems: list[Problem] = field(default_factory=list)
     origins: dict[str, Location] = field(default_factory=dict)
+    file: str = ""
 
     def refuse(self, location: Location, path: str, message: str, hint: str = "") -> UnreadError:
         """Note a problem; raise the result where there is no value to go on with."""
@@ -190,7 +191,9 @@ class MapRule:
         for key, _ in node.entries:
             name = key.text.lower() if self.fold else key.text
             if name in found:
-                message = f"found again in other letters, first in line {found[name].line}"
+                first = found[name]
+                place = f"line {first.line}" if first.file == key.location.file else f"{first.file}:{first.line}"
+                message = f"found again in other letters, first in {place}"
                 reading.refuse(key.location, document.join(path, key.text), message, "keep one")
             found.setdefault(name, key.location)
 
@@ -422,14 +425,18 @@ def php_version(versions: Collection[str]) -> ScalarRule[str]:
     return replace(rule, schema={"enum": [*versions, *map(float, versions)]})
 
 
-def package_version() -> ScalarRule[str]:
-    """An upstream version as Debian Policy 5.6.12 has it, without epoch and revision: the releases add theirs."""
+def package_version(automatic: str) -> ScalarRule[str]:
+    """An upstream version as Debian Policy 5.6.12 has it, without epoch and revision: the releases add theirs.
+
+    `automatic` is the word for one that is made when the package is.
+    """
 
     def hint(text: str) -> str:
         bare = text.lstrip("vV")
         return f'did you mean "{bare}"?' if _VERSION.fullmatch(bare) else "use digits, letters, dot, + and ~"
 
-    rule = word("a version that begins with a digit such as 1.0.0", _VERSION, hint)
+    pattern = re.compile(rf"{_VERSION.pattern}|{automatic}")
+    rule = word(f"a version that begins with a digit such as 1.0.0, or {automatic}", pattern, hint)
     return replace(rule, schema={**rule.schema, "type": ["string", "number"]})
 
 

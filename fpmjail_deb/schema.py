@@ -21,6 +21,7 @@ from fpmjail_deb.jail_rules import AllOr
 from fpmjail_deb.release import BUILT_IN, CHARSETS, PART_OF, RELEASES
 from fpmjail_deb.rules import ListRule, MapRule, Rule, T_co
 from fpmjail_deb.site import (
+    AUTOMATIC,
     Dns,
     Htaccess,
     Isolation,
@@ -31,7 +32,7 @@ from fpmjail_deb.site import (
     ServerSocket,
     Shell,
     WebServer,
-)
+)  # fmt: skip
 
 DAY = 24 * 3600
 
@@ -116,8 +117,9 @@ ALIASES: Field[tuple[str, ...]] = Field(
 )
 VERSION: Field[str] = Field(
     "version",
-    rules.package_version(),
-    "The version of the package, without the release's suffix. Raise it with every change.",
+    rules.package_version(AUTOMATIC),
+    "The version of the package, without the release's suffix. Raise it with every change; `auto` is the day and a "
+    "counter, raised by each build that changes the package.",
     example="1.0.1",
     default="1.0.0",
 )
@@ -152,9 +154,19 @@ UID: Field[int | None] = Field(
 ISOLATION: Field[Isolation] = Field(
     "isolation",
     rules.choice(Isolation),
-    "How PHP is kept apart: `dedicated` is an FPM master of the site's own, sealed by systemd.",
-    example="dedicated",
+    "How PHP is kept apart: `dedicated` is an FPM master of the site's own, sealed by systemd. `shared` is a pool of "
+    "Debian's phpX.Y-fpm in a chroot: lighter, with fewer walls. Outside, the site then lies in "
+    "/var/www/NAME/var/www/NAME; PHP and all keys here know it as /var/www/NAME.",
+    example="shared",
     default="dedicated",
+)
+COMPAT_LINK: Field[bool] = Field(
+    "compat_link",
+    rules.boolean(),
+    "With `shared`: whether /var/www/NAME/var is a link that makes /var/www/NAME/var/www/NAME, the site's path of "
+    "outside, good inside as well, for sites that have it in their files.",
+    example="true",
+    default="false",
 )
 PHP_VERSION: Field[str | None] = Field(
     "php.version",
@@ -254,14 +266,14 @@ ENVIRONMENT: Field[tuple[tuple[str, str], ...]] = Field(
 MEMORY: Field[str] = Field(
     "php.limits.memory",
     rules.memory(),
-    "How much memory all processes of the site may use together.",
+    "With `dedicated`: how much memory all processes of the site may use together.",
     example="2G",
     default="1G",
 )
 TASKS: Field[int] = Field(
     "php.limits.tasks",
     rules.whole_number(4, 32768),
-    "How many processes and threads the site may have.",
+    "With `dedicated`: how many processes and threads the site may have.",
     example="256",
     default="128",
 )
@@ -394,8 +406,8 @@ JAIL_DNS: Field[Dns] = Field(
 JAIL_PROC: Field[Proc] = Field(
     "jail.proc",
     rules.choice(Proc),
-    "What PHP sees in /proc: its own processes (`none`), also the state of the whole server such as the load "
-    "(`private`), or every process of the server with its command line (`host`).",
+    "What PHP sees in /proc: its own processes (`none`; with `shared` isolation nothing), also the state of the whole "
+    "server such as the load (`private`), or every process of the server with its command line (`host`).",
     example="private",
     default="none",
 )
@@ -448,7 +460,8 @@ SFTP_KEYS: Field[tuple[str, ...]] = Field(
 )
 
 FIELDS: tuple[Field[Any], ...] = (
-    SITE, MAINTAINER, DOMAINS, ALIASES, VERSION, DESCRIPTION, RELEASE_NAMES, USER, UID, ISOLATION,
+    SITE, MAINTAINER, DOMAINS, ALIASES, VERSION, DESCRIPTION, RELEASE_NAMES, USER, UID,
+    ISOLATION, COMPAT_LINK,
     PHP_VERSION, EXTENSIONS,
     PROCESS_MANAGER, MAX_CHILDREN, START_SERVERS, MIN_SPARE_SERVERS, MAX_SPARE_SERVERS,
     IDLE_TIMEOUT, MAX_REQUESTS, REQUEST_TIMEOUT, SLOW_LOG,
@@ -475,16 +488,24 @@ def _children() -> dict[str, tuple[str, ...]]:
 
 
 BY_PATH: Mapping[str, Field[Any]] = MappingProxyType({row.path: row for row in FIELDS})
+OF_ONE_SITE = ("site", "domains", "aliases", "user", "uid")
+"""Keys that two sites can never have in common."""
+
 CHILDREN: Mapping[str, tuple[str, ...]] = MappingProxyType(_children())
 """The keys of each group; the path of the whole file is empty. `web.tls` is a group and a key at once."""
 
 
-def json_schema() -> dict[str, object]:
-    """Return the table as JSON Schema, for editors: most of the rules, none of the advice."""
+def json_schema(defaults: bool = False) -> dict[str, object]:
+    """Return the table as JSON Schema, for editors: most of the rules, none of the advice.
+
+    With `defaults` that of a defaults.yaml, where no key is required and those of one site only are unknown.
+    """
+    site = _group_schema("")
+    shared = [key for key in CHILDREN[""] if key not in OF_ONE_SITE]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A PHP website, for fpmjail-deb",
-        **_group_schema(""),
+        "title": "What PHP websites have in common, for fpmjail-deb" if defaults else "A PHP website, for fpmjail-deb",
+        **({**site, "required": [], "properties": {key: _key_schema(key) for key in shared}} if defaults else site),
     }
 
 
@@ -507,7 +528,7 @@ def _key_schema(path: str) -> dict[str, object]:
     if path in CHILDREN:
         schema = {"anyOf": [schema, _group_schema(path)]}
     default = {} if row.default is None else {"default": yaml.safe_load(row.default)}
-    return {"description": row.doc, **schema, **default}
+    return {"description": row.doc, **schema, **default, "examples": [yaml.safe_load(row.example)]}
 
 
 def markdown() -> str:

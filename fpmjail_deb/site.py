@@ -9,11 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+AUTOMATIC = "auto"
+"""What a description says instead of a version that its author raises."""
+
 
 class Isolation(Enum):
-    """How PHP is kept apart: `dedicated` is an FPM master of the site's own, sealed by systemd."""
+    """How PHP is kept apart: `dedicated` is an FPM master of the site's own, sealed by systemd; `shared` is a pool with
+    a chroot in the FPM of Debian that all shared sites have in common."""
 
     DEDICATED = "dedicated"
+    SHARED = "shared"
 
 
 class ProcessManager(Enum):
@@ -199,6 +204,7 @@ class Site:
     user: str
     uid: int | None
     isolation: Isolation
+    compat_link: bool
     php: Php
     web: Web
     jail: Jail
@@ -206,3 +212,8 @@ class Site:
     cron: tuple[Job, ...]
     sftp: Sftp | None
     origins: tuple[tuple[str, Location], ...]
+
+    @property
+    def file(self) -> str:
+        """Return the name of the description."""
+        return dict(self.origins)["site"].file

@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
 
 from fpmjail_deb import names as unit_names
 from fpmjail_deb import programs
+from fpmjail_deb.contents import PackagePlan
+from fpmjail_deb.errors import BuildError
 from fpmjail_deb.origins import Origins
 from fpmjail_deb.pool import environment
 from fpmjail_deb.profile import php_version, profile
 from fpmjail_deb.reach import reach
 from fpmjail_deb.release import Release
 from fpmjail_deb.sandbox import sandbox
-from fpmjail_deb.site import Htaccess, Job, Program, Site, WebServer
+from fpmjail_deb.site import Htaccess, Isolation, Job, Program, Site, WebServer
 from fpmjail_deb.site_names import SiteNames
 from fpmjail_deb.virtual_host import apache_modules, host_names
 
@@ -34,14 +39,15 @@ def site_json(site: Site, release: Release, names: SiteNames, origins: Origins, 
         "user": {"name": site.user, "group": site.user, "home": names.base, "uid": site.uid},
         "profile": profile(site, release),
         "paths": _paths(site, names),
-        "units": _units(site, names),
+        "compat_link": site.compat_link,
+        "units": _units(site, release, names),
         "sandbox": [list(directive) for directive in sandbox(site)],
         "filesystem": {"bind": list(names.bound), "writable": list(names.writable)},
         "jail": reach(site),
         "php": _php(site, release),
         "web": _web(site, names),
         "writable": list(site.writable),
-        "environment": dict(environment(site, names.base)),
+        "environment": dict(environment(site, names.inside.base)),
         "cron": [_job(site, job) for job in site.cron],
         "programs": [_program(program, release) for program in site.jail.programs],
         "sftp": {"configuration": f"/{names.share}/sshd.conf"} if site.sftp else None,
@@ -49,7 +55,18 @@ def site_json(site: Site, release: Release, names: SiteNames, origins: Origins, 
     }
 
 
-def _paths(site: Site, names: SiteNames) -> Mapping[str, str]:
+def found_in(package: PackagePlan) -> Mapping[str, Any]:
+    """Return the content of a package's site.json. Raises BuildError if it has none."""
+    for file in package.files:
+        if file.path.startswith("usr/share/fpmjail/sites/") and file.path.endswith("/site.json"):
+            with suppress(ValueError):
+                found = json.loads(file.content)
+                if isinstance(found, dict):
+                    return found
+    raise BuildError(f"{package.file_name} has no site.json", "name a package that fpmjail-deb built")
+
+
+def _paths(site: Site, names: SiteNames) -> Mapping[str, object]:
     return {
         "base": names.base,
         "document_root": names.document_root,
@@ -58,14 +75,20 @@ def _paths(site: Site, names: SiteNames) -> Mapping[str, str]:
         "socket": names.socket,
         "pool": f"/{names.share}/pool.conf",
         "vhost": f"/{names.share}/{site.web.server.value}.conf",
+        "inside": {
+            "base": names.inside.base,
+            "document_root": names.inside.document_root,
+            "logs": names.inside.logs,
+        },
     }
 
 
-def _units(site: Site, names: SiteNames) -> Mapping[str, object]:
+def _units(site: Site, release: Release, names: SiteNames) -> Mapping[str, object]:
+    shared = site.isolation is Isolation.SHARED
     return {
-        "service": names.service_unit,
-        "socket": names.socket_unit,
-        "mounts": [names.mount_unit],
+        "service": unit_names.php_service(php_version(site, release)) if shared else names.service_unit,
+        "socket": None if shared else names.socket_unit,
+        "mounts": list(names.mount_units),
         "paths": [names.certificate_unit] if site.web.tls else [],
     }
 

@@ -16,13 +16,14 @@ WIDTH = 100
 
 WORDPRESS: Mapping[str, str] = MappingProxyType(
     {
-        "php.extensions": "[bcmath, curl, imagick, intl, mbstring, mysql, xml, zip]",
+        "php.extensions": "[bcmath, curl, gd, imagick, intl, mbstring, mysql, xml, zip]",
         "php.pool.max_children": "12",
         "php.pool.request_timeout": "5m",
         "php.settings": '{memory_limit: 256M, upload_max_filesize: 64M, post_max_size: 64M, max_input_vars: "3000"}',
         "php.limits.memory": "2G",
         "jail.mysql": "socket",
         "writable": "[wp-content/uploads]",
+        "cron": '[{name: wp-cron, schedule: "*:0/5", command: php wp-cron.php}]',
     }
 )
 """What suits WordPress better than the defaults."""

@@ -11,26 +11,28 @@ import pwd
 import re
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fpmjail import cron, facts, image, mounts, places, probe, sftp, systemd, vhost, web
 from fpmjail import site as sites
 from fpmjail.cron import Fate
 from fpmjail.facts import Entry, Master, Process, Visit
+from fpmjail.finding import Finding, Level, bad, compared, good, origin, ruled, warning, words_outside
 from fpmjail.layout import Layout
 from fpmjail.mounts import Mount
 from fpmjail.probe import Result, printable
 from fpmjail.site import Site
+
+if TYPE_CHECKING:
+    from fpmjail import outside
 
 WEB_USER = "www-data"
 WRITABLE_IN_JAIL = frozenset({"tmp", "var/lib/php/sessions"})
 SSHD = frozenset({"/usr/sbin/sshd", "/usr/lib/openssh/sshd-session"})
 SECCOMP_FILTER = 2  # proc(5): SECCOMP_MODE_FILTER
 GENERATION = re.compile(r"/\.image/([0-9a-f]{16})/")
-HARMLESS_DELETED = ("/dev/zero", "/memfd:", "/SYSV", "/[")
 ORIGINS = {
     "charsets": "jail.charsets",
     "dns": "jail.dns",
@@ -61,74 +63,24 @@ REMEDIES = {
 }
 
 
-class Level(StrEnum):
-    """How much a finding matters: `warning` weakens or will break the site, `bad` already does."""
-
-    GOOD = "good"
-    WARNING = "warning"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at: what was seen, how to mend it, and which line of the description decides it."""
-
-    topic: str
-    name: str
-    level: Level
-    seen: str
-    fix: str = ""
-    origin: str = ""
-
-    @property
-    def good(self) -> bool:
-        """True when nothing has to be done."""
-        return self.level is Level.GOOD
-
-
-def good(topic: str, name: str, seen: str) -> Finding:
-    """Nothing to do."""
-    return Finding(topic, name, Level.GOOD, seen)
-
-
-def bad(topic: str, name: str, seen: str, fix: str) -> Finding:
-    """The site is broken or open here."""
-    return Finding(topic, name, Level.BAD, seen, fix)
-
-
-def warning(topic: str, name: str, seen: str, fix: str) -> Finding:
-    """Somebody should look at this."""
-    return Finding(topic, name, Level.WARNING, seen, fix)
-
-
-def ruled(topic: str, name: str, wrong: Sequence[str], seen: str, fix: str) -> Finding:
-    """`bad` with the first three of what is wrong, or `good` when that is empty."""
-    if not wrong:
-        return good(topic, name, seen)
-    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-    return bad(topic, name, printable("; ".join(wrong[:3])) + more, fix)
-
-
-def origin(site: Site, key: str) -> str:
-    """The place in the description that decides `key` (`example.yaml:14`), or an empty string for a default."""
-    found = dict(site.origins)
-    inside = (other for other in sorted(found) if other.startswith((f"{key}.", f"{key}[")))
-    place = found.get(key) or next((found[other] for other in inside), "")
-    return place.rpartition(":")[0] if place.count(":") > 1 else place
-
-
-def judge_capability(site: Site, result: Result) -> Finding:
-    """What a probe found."""
+def judge_capability(site: Site, result: Result, beyond: Result | None = None) -> Finding:
+    """What a probe found, and what the same probe found `beyond` the jail, None where it was not asked."""
     key = ORIGINS.get(result.capability, "")
     seen = "; ".join(result.findings) or f"works ({result.seconds * 1000:.0f} ms)"
+    verdict, words = compared(result, beyond), words_outside(beyond)
+    place = origin(site, key) if key else ""
     if result.passed:
-        return good("capability", result.capability, seen)
+        return Finding("capability", result.capability, Level.GOOD, seen, "", place, words, verdict)
     fix = REMEDIES.get(result.capability, "fpmjail refresh; else: journalctl -u {service}")
     if not result.answered:
         shut_out = result.findings == (probe.SHUT_OUT,)
-        fix = "add /.image/ to open_basedir" if shut_out else "systemctl status {socket} {service}"
-    fix = fix.format(site=site.name, service=site.units.service, socket=site.units.socket, version=site.php.version)
-    return Finding("capability", result.capability, Level.BAD, seen, fix, origin(site, key) if key else "")
+        fix = "add /.image/ to open_basedir" if shut_out else "systemctl status {units}"
+    elif site.shared and result.capability == "proc":
+        fix = "systemctl restart {mounts}"
+    units = " ".join(filter(None, (site.units.socket, site.units.service)))
+    mounted = " ".join(site.units.mounts)
+    fix = fix.format(site=site.name, service=site.units.service, units=units, mounts=mounted, version=site.php.version)
+    return Finding("capability", result.capability, Level.BAD, seen, fix, place, words, verdict)
 
 
 def exposed(found: Entry) -> bool:
@@ -311,9 +263,8 @@ def judge_master(site: Site, master: Master | None, current: str | None) -> Find
     """The master runs from the generation in use, and maps no file that an upgrade has deleted."""
     if master is None:
         return good("generation", "master", "idle: no master runs")
-    deleted = [path for path in master.mapped if path.endswith(" (deleted)") and not path.startswith(HARMLESS_DELETED)]
     used = {found[1] for path in master.mapped if (found := GENERATION.search(path))}
-    wrong = [f"maps {path}" for path in deleted]
+    wrong = [f"maps {path}" for path in facts.deleted(master.mapped)]
     wrong += [f"runs from generation {digest}, current is {current}" for digest in sorted(used - {current or ""})]
     if not used:
         wrong.append("runs from no generation at all")
@@ -350,7 +301,7 @@ def aged(created: str, now: datetime) -> str:
 
 def judge_socket(site: Site, found: Entry | None, web_uid: int) -> Finding:
     """Only the web server may ask PHP: whoever can connect can run code as the site."""
-    fix = f"systemctl restart {site.units.socket}"
+    fix = f"systemctl restart {site.units.socket or site.units.service}"
     if found is None or not stat.S_ISSOCK(found.mode):
         return bad("socket", "owner", f"{site.paths.socket} is no socket", fix)
     right = found.uid == web_uid and stat.S_IMODE(found.mode) == 0o600
@@ -375,7 +326,8 @@ def judge_server(outside: Sequence[str], lacks: vhost.Lacks, site: Site) -> tupl
     if not outside:
         return whole, good("web", "PHP outside jails", f"none runs as {WEB_USER}")
     seen = f"{'; '.join(outside)}: run as {WEB_USER}, which may connect to every site"
-    fix = "switch off what is not used: a2dismod, systemctl disable --now phpX.Y-fpm"
+    pool = "move www.conf out of pool.d and reload" if site.shared else "systemctl disable --now"
+    fix = f"switch off what is not used: a2dismod, {pool} phpX.Y-fpm"
     return whole, warning("web", "PHP outside jails", seen, fix)
 
 
@@ -416,17 +368,19 @@ def judge_visit(site: Site, visit: Visit) -> Finding:
     return good("web", name, f"{visit.address} answers {visit.status}")
 
 
-def check(layout: Layout, site: Site, unapplied: Sequence[str] = ()) -> tuple[Finding, ...]:
+def check(
+    layout: Layout, site: Site, unapplied: Sequence[str] = (), host: outside.Host | None = None
+) -> tuple[Finding, ...]:
     """Everything about one installed site, probes first: they wake an idle site, so that its processes are seen.
 
-    `unapplied` says in words which of the admin's drop-ins are not live.
+    `unapplied` says in words which of the admin's drop-ins are not live; `host` answers the same probes outside.
     """
-    from fpmjail import check_reach
+    from fpmjail import golden
 
-    results = probe.run_all(layout, site)
     return (
-        *check_reach.check(layout, site, results),
+        *check_capabilities(layout, site, host),
         *check_files(layout, site),
+        *golden.check(layout, site),
         *check_running(layout, site),
         *check_generation(layout, site),
         *check_web(layout, site),
@@ -435,17 +389,46 @@ def check(layout: Layout, site: Site, unapplied: Sequence[str] = ()) -> tuple[Fi
     )
 
 
+def check_jail(layout: Layout, site: Site) -> tuple[Finding, ...]:
+    """What a new generation or a new configuration can break: everything but the web server and what is beside it."""
+    return (
+        *check_capabilities(layout, site),
+        *check_files(layout, site),
+        *check_running(layout, site),
+    )
+
+
+def check_capabilities(layout: Layout, site: Site, host: outside.Host | None = None) -> tuple[Finding, ...]:
+    """What the probes say, inside and, where there is a `host`, outside of the jail."""
+    from fpmjail import check_reach, golden
+
+    asked = probe.run_all(layout, site)
+    seal = [result for result in asked if result.capability == probe.SEAL]
+    results = [result for result in asked if result.capability != probe.SEAL]
+    expected = probe.of_site(layout, site) if host else None
+    beyond = {result.capability: host.ask(site, result.capability, expected) for result in results if host and expected}
+    return (
+        *check_reach.check(layout, site, results, beyond),
+        *(golden.judge_seal(site, result) for result in seal),
+    )
+
+
 def check_files(layout: Layout, site: Site) -> tuple[Finding, ...]:
     """Owners and modes, from / to the last file of the image."""
     uid, gid = _ids(site.user.name, site.user.group)
     generation = image.current(layout, site.profile.id)
     entries = facts.tree(layout.image(site.profile.id) / generation) if generation else ()
-    jail = facts.tree(site.paths.jail, WRITABLE_IN_JAIL | {".image"})
+    if site.shared:
+        from fpmjail import check_shared
+
+        inner = check_shared.check_files(site, uid)
+    else:
+        inner = judge_jail(site, facts.tree(site.paths.jail, WRITABLE_IN_JAIL | {".image"}), uid)
     return (
         judge_base(site, facts.ancestors(site.paths.base)),
         judge_document_root(site, facts.entry(site.paths.document_root), uid),
         judge_logs(site, facts.entry(site.paths.logs), gid),
-        *judge_jail(site, jail, uid),
+        *inner,
         judge_image(entries),
     )
 
@@ -458,12 +441,23 @@ def check_running(layout: Layout, site: Site) -> tuple[Finding, ...]:
     found = places.account(site.user.name)
     fault = places.account_fault(site, found, places.accounts_with(found.uid) if found else (), known)
     return (
-        *judge_mounts(site, mounts.current()),
-        judge_view(site, master),
-        judge_processes(site, facts.processes(uid) if found else (), master),
-        judge_master(site, master, image.current(layout, site.profile.id)),
+        *check_walls(layout, site, facts.processes(uid) if found else (), master),
         judge_socket(site, facts.entry(site.paths.socket), _ids(WEB_USER, WEB_USER)[0]),
         *judge_account(site, fault, _text(site.paths.jail / "etc/passwd")),
+    )
+
+
+def check_walls(layout: Layout, site: Site, found: Sequence[Process], master: Master | None) -> tuple[Finding, ...]:
+    """Mounts, processes and master, each as the site's isolation has them."""
+    if site.shared:
+        from fpmjail import check_shared
+
+        return check_shared.check_running(layout, site, found, master)
+    return (
+        *judge_mounts(site, mounts.current()),
+        judge_view(site, master),
+        judge_processes(site, found, master),
+        judge_master(site, master, image.current(layout, site.profile.id)),
     )
 
 

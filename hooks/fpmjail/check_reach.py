@@ -3,29 +3,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from fpmjail import reach
-from fpmjail.check import Finding, bad, good, judge_capability, origin, warning
+from fpmjail.check import judge_capability
+from fpmjail.finding import Finding, bad, compared, good, origin, warning, words_outside
 from fpmjail.layout import Layout
 from fpmjail.probe import Result
 from fpmjail.site import SERVER_DIRECTORIES, Site
 
+Outside = Mapping[str, Result | None]
 
-def check(layout: Layout, site: Site, results: Sequence[Result]) -> tuple[Finding, ...]:
-    """Every finding of these probes, the servers' among them, and what can be seen without asking PHP."""
+
+def check(layout: Layout, site: Site, results: Sequence[Result], outside: Outside) -> tuple[Finding, ...]:
+    """Every finding of these probes, the servers' among them, and what can be seen without asking PHP.
+
+    `outside` is what the same probes found outside of the jail, as far as they were asked there.
+    """
     return (
-        *(_judge(layout, site, result) for result in results),
+        *(_judge(layout, site, result, outside.get(result.capability)) for result in results),
         *judge_resolver(site, reach.resolver_fault(layout)),
         *judge_proc(site),
     )
 
 
-def _judge(layout: Layout, site: Site, result: Result) -> Finding:
+def _judge(layout: Layout, site: Site, result: Result, outside: Result | None) -> Finding:
     if result.capability not in dict(site.jail.sockets) or result.passed or not result.answered:
-        return judge_capability(site, result)
-    return judge_server(site, result, reach.listening(reach.sockets(layout, result.capability)))
+        return judge_capability(site, result, outside)
+    found = judge_server(site, result, reach.listening(reach.sockets(layout, result.capability)))
+    return replace(found, outside=words_outside(outside), verdict=compared(result, outside))
 
 
 def judge_server(site: Site, result: Result, listening: bool) -> Finding:
@@ -39,7 +46,8 @@ def judge_server(site: Site, result: Result, listening: bool) -> Finding:
     elif any("Permission denied" in words for words in result.findings):
         found = bad("capability", name, "; ".join(result.findings), server.access)
     else:
-        found = bad("capability", name, "; ".join(result.findings), f"systemctl restart {site.units.service}")
+        fix = "fpmjail refresh" if site.shared else f"systemctl restart {site.units.service}"
+        found = bad("capability", name, "; ".join(result.findings), fix)
     return replace(found, origin=origin(site, f"jail.{name}"))
 
 

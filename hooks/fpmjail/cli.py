@@ -10,10 +10,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fpmjail import __version__
 from fpmjail.layout import Layout
+
+if TYPE_CHECKING:
+    from fpmjail.report import Report
 
 EPILOG = """\
 examples:
@@ -122,6 +125,8 @@ def refresh(arguments: argparse.Namespace, layout: Layout) -> int:
     if arguments.wait and systemd.running():
         answer = systemd.systemctl("start", run.LAST_WORD, timeout=3600.0)
         tell(answer.words if answer.words else "every refresh that was asked for has ended")
+    if arguments.verify and not arguments.dry_run:
+        run.repair(layout, tell, profiles)
     if arguments.when_unlocked:
         outcomes = run.last_word(layout, tell)
     else:
@@ -162,6 +167,16 @@ def trigger(arguments: argparse.Namespace, layout: Layout) -> int:
     return 0
 
 
+def follow(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Called by fpmjail-live.service: bring resolv.conf, hosts and localtime up to date in the jails."""
+    from fpmjail import watched
+
+    tell = teller(arguments)
+    for words in watched.follow(layout):
+        tell(words)
+    return 0
+
+
 def rollback(arguments: argparse.Namespace, layout: Layout) -> int:
     """Go back a generation and stay there."""
     from fpmjail import rollback as going_back
@@ -192,25 +207,64 @@ def status(arguments: argparse.Namespace, layout: Layout) -> int:
 
 def check(arguments: argparse.Namespace, layout: Layout) -> int:
     """Prove that sites work and that they are sealed."""
-    from fpmjail import site as sites
-    from fpmjail import status as overview
-    from fpmjail import table
-    from fpmjail.check import Level
+    from fpmjail import report
 
-    found, errors = sites.installed(layout)
-    wanted = [one for one in found if one.name in arguments.site or (arguments.all and overview.is_on(layout, one))]
-    unknown = sorted(set(arguments.site) - {site.name for site in wanted} - {error.site for error in errors})
-    if unknown or not (wanted or errors or arguments.all):
-        complain(f"no such site: {', '.join(unknown)}" if unknown else "name a site that is installed, or --all")
+    if not arguments.site and not arguments.all:
+        return refuse(arguments, "name a site that is installed, or --all")
+    target = arguments.prometheus
+    if target and target != "-" and not target.endswith(".prom"):
+        return refuse(arguments, f"{target} must end in .prom: node_exporter reads no other file")
+    try:
+        seen = report.gather(layout, arguments.site, all_sites=arguments.all, compare=not arguments.jail_only)
+    except report.UnknownSite as error:
+        return refuse(arguments, str(error))
+    return show_report(arguments, seen)
+
+
+def refuse(arguments: argparse.Namespace, words: str) -> int:
+    """A check that cannot be made: for monitoring its outcome is unknown, else the command line is wrong."""
+    if not arguments.nagios:
+        complain(words)
         return 2
-    for error in errors:
-        complain(str(error))
-    checks = {site.name: overview.check_site(layout, site) for site in wanted}
+    from fpmjail import monitoring
+
+    status, line = monitoring.nagios_unknown(words)
+    print(line)
+    return status
+
+
+def show_report(arguments: argparse.Namespace, seen: Report) -> int:
+    """A check in the form that was asked for; its exit status."""
+    from fpmjail import monitoring, report
+    from fpmjail.finding import Level
+
+    if arguments.prometheus:
+        expose(arguments.prometheus, monitoring.prometheus(seen))
+    if arguments.nagios:
+        status, line = monitoring.nagios(seen)
+        print(line)
+        return status
+    for problem in seen.problems:
+        complain(problem)
     if arguments.json:
-        show_json({name: [asdict(finding) for finding in findings] for name, findings in checks.items()})
-    else:
-        print("\n\n".join(f"{name}\n{table.findings(findings)}" for name, findings in checks.items()))
-    return 1 if errors or any(finding.level is Level.BAD for findings in checks.values() for finding in findings) else 0
+        show_json(report.as_json(seen))
+    elif not arguments.prometheus:
+        from fpmjail import table
+
+        print("\n\n".join(f"{one.name}\n{table.findings(one.findings)}" for one in seen.checked))
+    return 1 if seen.level is Level.BAD else 0
+
+
+def expose(target: str, text: str) -> None:
+    """Write metrics: node_exporter may read the file at any moment, so it changes by one rename. Raises OSError."""
+    if target == "-":
+        print(text, end="")
+        return
+    from pathlib import Path
+
+    from fpmjail.files import replace_file
+
+    replace_file(Path(target), text.encode())
 
 
 def files(arguments: argparse.Namespace, layout: Layout) -> int:
@@ -289,11 +343,12 @@ def parser() -> argparse.ArgumentParser:
     add(commands, status)
     checking = add(commands, check)
     checking.add_argument("site", metavar="SITE", nargs="*")
-    checking.add_argument("--all", action="store_true", help="every installed site")
+    add_check(checking)
     copies = add(commands, files)
     copies.add_argument("site", metavar="SITE")
     copies.add_argument("--by-capability", action="store_true", help="only what each capability costs")
     add_exec(commands)
+    add(commands, follow, hidden=True)
     add(commands, trigger, hidden=True).add_argument("names", nargs="*")
     return top
 
@@ -308,13 +363,23 @@ def add(commands: Any, action: Command, hidden: bool = False) -> argparse.Argume
     return made
 
 
+def add_check(made: argparse.ArgumentParser) -> None:
+    """The options of `fpmjail check`."""
+    made.add_argument("--all", action="store_true", help="every site that is switched on, and what belongs to none")
+    made.add_argument("--jail-only", action="store_true", help="do not ask the server's own PHP for comparison")
+    made.add_argument("--nagios", action="store_true", help="one line and the exit status of a monitoring plugin")
+    made.add_argument("--prometheus", metavar="FILE", help="write metrics for node_exporter; - for standard output")
+
+
 def add_refresh(commands: Any) -> None:
     """The options of `fpmjail refresh`."""
     made = add(commands, refresh)
     made.add_argument("profile", metavar="PROFILE", nargs="*", help="only these images")
     made.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    made.add_argument("--verify", action="store_true", help="look at every copy too, and make damaged ones anew")
     made.add_argument("--wait", action="store_true", help="wait until dpkg and every refresh under way have ended")
     made.add_argument("--when-unlocked", action="store_true", help=argparse.SUPPRESS)
+    made.add_argument("--unless-quiet", action="store_true", help=argparse.SUPPRESS)  # glance.py answers it
 
 
 def add_exec(commands: Any) -> None:
@@ -340,7 +405,41 @@ def split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; an error of the system is a sentence, not a traceback."""
-    ours, command = split(list(sys.argv[1:] if argv is None else argv))
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["check"] and "--nagios" in words:
+        return plugin(words)
+    return run(words)
+
+
+def plugin(words: Sequence[str]) -> int:
+    """Run as a monitoring plugin: whatever keeps us from checking is `unknown`, status 3, said on standard output."""
+    from contextlib import redirect_stderr
+    from io import StringIO
+
+    said = StringIO()
+    try:
+        with redirect_stderr(said):
+            status = run(words)
+            broken = status == 1 and bool(said.getvalue())
+    except SystemExit as end:
+        if not end.code:
+            raise
+        broken = True
+    except Exception as error:  # whatever it is: Python's own status 1 would be a warning about the sites
+        print(f"{type(error).__name__}: {error}", file=said)
+        broken = True
+    if not broken:
+        return status
+    from fpmjail import monitoring
+
+    unknown, line = monitoring.nagios_unknown(said.getvalue().strip().rpartition("\n")[2])
+    print(line)
+    return unknown
+
+
+def run(words: Sequence[str]) -> int:
+    """Parse the command line and do what it asks for."""
+    ours, command = split(words)
     arguments = parser().parse_args(ours)
     if command:
         arguments.command = tuple(command)

@@ -11,12 +11,13 @@ import hashlib
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fpmjail import (
+    checked,
     cron,
     dropin,
     facts,
@@ -37,6 +38,7 @@ from fpmjail import (
 )
 from fpmjail import refresh as refreshing
 from fpmjail import site as sites
+from fpmjail.finding import Level
 from fpmjail.image import Manifest
 from fpmjail.layout import Layout
 from fpmjail.places import SiteFault
@@ -46,6 +48,7 @@ from fpmjail.state import State
 
 Say = Callable[[str], None]
 UNITS = Path("/usr/lib/systemd/system")
+IN_COMMON = "APCu, the loopback interface and abstract sockets stay shared with the other sites of this PHP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ def configure(layout: Layout, name: str, say: Say) -> None:
     site = sites.load(layout.sites / name / "site.json")
     known, _ = sites.installed(layout)
     before = state.read(layout, name)
+    refuse_another_isolation(site, before)
     owner = places.check_account(site, known)
     try:
         for words in places.make(layout, site, owner):
@@ -78,8 +82,48 @@ def configure(layout: Layout, name: str, say: Say) -> None:
             withdraw(layout, site)
         raise as_fault(site, error) from error
     state.write(layout, name, after)
+    if surroundings(site).live and not after.disabled:
+        check_again(layout, site, say)
     files.make_directory(layout.run / "announce", 0, 0, 0o755)
     files.touch(layout.run / "announce" / name)
+
+
+def check_again(layout: Layout, site: Site, say: Say) -> None:
+    """PHP works, but does all that the description declares? What does not is said, and keeps no page from anybody."""
+    from fpmjail import check
+
+    findings = check.check_jail(layout, site)
+    checked.remember(layout, site.name, findings)
+    for one in findings:
+        if one.level is Level.BAD:
+            where = f" ({one.origin})" if one.origin else ""
+            say(f"{one.topic} {one.name}{where}: {one.seen}; {one.fix}")
+
+
+def refuse_another_isolation(site: Site, before: State | None) -> None:
+    """A site's data lies elsewhere with another isolation, and moving it is not for a package to do. Raises SiteFault.
+
+    The package's preinst says the same, before anything is unpacked.
+    """
+    if before is None or before.isolation == site.isolation:
+        return
+    former, base = (dedicated_base(site) if site.shared else shared_base(site)), site.paths.base
+    raise SiteFault(
+        f"the site is installed with isolation: {before.isolation}, this version has isolation: {site.isolation}",
+        f"to stay: install a version with isolation: {before.isolation}; to change: apt purge {site.package} (it keeps "
+        f"the data), move what lies in {former} to {base}, usermod --home {base} {site.user.name}, "
+        f"apt install {site.package}",
+    )
+
+
+def dedicated_base(site: Site) -> Path:
+    """Where the data of this site lies with isolation: dedicated."""
+    return Layout().chroot(site.name)
+
+
+def shared_base(site: Site) -> Path:
+    """Where the data of this site lies with isolation: shared."""
+    return Layout().chroot(site.name) / "var/www" / site.name
 
 
 def as_fault(site: Site, error: Exception) -> SiteFault:
@@ -105,20 +149,45 @@ def bring_up(layout: Layout, site: Site, before: State, say: Say) -> State:
     manifest = ensure_image(layout, site, say)
     jail.make(layout, site, manifest)
     prepare_units(site, before, around)
-    applied = fpm.apply(layout, site, provable=around.live)
-    if applied.refused:
-        say(applied.refused)
-    if before.disabled:
-        say(f"stays switched off; to switch it on: fpmjail enable {site.name}")
-    elif around.live:
-        start(layout, site, before, applied)
-    else:
-        say("not started: " + ("policy-rc.d forbids it" if around.systemd else "systemd is not running here"))
+    applied = run_php(layout, site, before, around, say)
     host = web.apply(layout, site, on=not before.disabled)
     for words in host.words:
         say(words)
     transfer = beside_the_web(layout, site, before.disabled, around, say)
     return replace(remember(layout, site, before, applied, host), sftp_refused=transfer.refused)
+
+
+def run_php(layout: Layout, site: Site, before: State, around: Surroundings, say: Say) -> fpm.Applied:
+    """Prove what PHP-FPM is told, and start it unless the site is switched off or nothing may be started here."""
+    on = not before.disabled
+    if site.shared:
+        from fpmjail import shared
+
+        applied = shared.apply(layout, site, provable=around.live, on=on)
+    else:
+        applied = fpm.apply(layout, site, provable=around.live)
+    if applied.refused:
+        say(applied.refused)
+    if not on:
+        say(f"stays switched off; to switch it on: fpmjail enable {site.name}")
+    elif not around.live:
+        say("not started: " + ("policy-rc.d forbids it" if around.systemd else "systemd is not running here"))
+    elif site.shared:
+        start_shared(site, before, say)
+    else:
+        start(layout, site, before, applied)
+    return applied
+
+
+def start_shared(site: Site, before: State, say: Say) -> None:
+    """What is on beside the pool, which Debian's master takes up at the reload for all."""
+    if site.units.paths:
+        systemd.systemctl("start", *site.units.paths)
+    if systemd.properties(site.units.service, "UnitFileState")["UnitFileState"] in ("disabled", "masked"):
+        unit = site.units.service
+        say(f"{unit} is off, so the site is down after a boot: systemctl unmask {unit}; systemctl enable {unit}")
+    if not before.configured:
+        say(IN_COMMON)
 
 
 def beside_the_web(layout: Layout, site: Site, off: bool, around: Surroundings, say: Say) -> sftp.Applied:
@@ -142,7 +211,8 @@ def remember(layout: Layout, site: Site, before: State, applied: fpm.Applied, ho
         profile=site.profile.id,
         configured=state.now(),
         units=unit_fingerprint(site),
-        socket=fingerprint(UNITS / site.units.socket),
+        socket=fingerprint(*((UNITS / site.units.socket,) if site.units.socket else ())),
+        isolation=site.isolation,
         pool_dropins=before.pool_dropins if applied.refused else dropin.fingerprint(pool),
         web_dropins=before.web_dropins if host.refused else dropin.fingerprint(directives),
         pool_refused=applied.refused,
@@ -155,7 +225,7 @@ def ensure_image(layout: Layout, site: Site, say: Say) -> Manifest:
     """The manifest of a fit generation of the site's profile, built when there is none. Raises SiteFault."""
     known, _ = sites.installed(layout)
     members = tuple(one for one in known if one.profile.id == site.profile.id)
-    outcome = refreshing.run(Task(layout, site.profile, members, Mode(final=False)))
+    outcome = refreshing.run(Task(layout, site.profile, members, Mode(final=False, needed=True)))
     manifest = image.read_manifest(layout, site.profile.id, outcome.after)
     if manifest is None:
         raise SiteFault(f"its image cannot be built: {'; '.join(outcome.words)}", way_out(site, outcome.words))
@@ -185,7 +255,8 @@ def fingerprint(*paths: Path) -> str:
 
 def unit_fingerprint(site: Site) -> str:
     """A short name for the units whose change asks for a restart."""
-    return fingerprint(*(UNITS / unit for unit in (site.units.service, *site.units.mounts)))
+    service = () if site.shared else (site.units.service,)
+    return fingerprint(*(UNITS / unit for unit in (*service, *site.units.mounts)))
 
 
 def prepare_units(site: Site, before: State, around: Surroundings) -> None:
@@ -194,12 +265,30 @@ def prepare_units(site: Site, before: State, around: Surroundings) -> None:
         return
     systemd.systemctl("daemon-reload")
     if before.profile and before.profile != site.profile.id:
-        systemd.systemctl("stop", site.units.service, *site.units.mounts)
+        unmount_image(site)
     answer = systemd.systemctl("start", *site.units.mounts)
     if not answer.good:
         raise SiteFault(
             f"the image cannot be mounted: {answer.words}", f"see: systemctl status {site.units.mounts[0]!r}"
         )
+
+
+def unmount_image(site: Site) -> None:
+    """Make way for another image. Debian's master serves others as well, so only what it mounts goes, however busy."""
+    if not site.shared:
+        systemd.systemctl("stop", site.units.service, *site.units.mounts)
+        return
+    systemd.systemctl("stop", *site.units.mounts)
+    unmount(own_mounts(site))
+
+
+def own_mounts(site: Site) -> tuple[mounts.Mount, ...]:
+    """The mounts that are ours to unmount, the deepest first."""
+    if not site.shared:
+        return mounts.mounts_below(site.paths.jail)
+    from fpmjail import shared
+
+    return shared.mounted(site)
 
 
 def start(layout: Layout, site: Site, before: State, applied: fpm.Applied) -> None:
@@ -255,7 +344,13 @@ def withdraw(layout: Layout, site: Site) -> None:
     sftp.withdraw(layout, site)
     if systemd.running():
         cron.stop(site)
-        systemd.systemctl("stop", *site.units.paths, site.units.socket, site.units.service)
+        units = (*site.units.paths, *(() if site.shared else (site.units.socket, site.units.service)))
+        if units:
+            systemd.systemctl("stop", *units)
+    if site.shared:
+        from fpmjail import shared
+
+        shared.withdraw(layout, site)
 
 
 def switch(layout: Layout, name: str, on: bool, say: Say) -> None:
@@ -266,9 +361,12 @@ def switch(layout: Layout, name: str, on: bool, say: Say) -> None:
         if not on:
             cron.mark(layout, name, off=True)
             withdraw(layout, site)
+            settle_pools(layout, site, say)
             end_commands(layout, site, say)
     if on:
         configure(layout, name, say)
+        with files.lock(layout.lock_file):
+            settle_pools(layout, site, say)
     trouble = web.reload(site) or sftp.reload(layout)
     say(trouble or ("switched on" if on else "switched off"))
 
@@ -289,13 +387,16 @@ def remove(layout: Layout, name: str, say: Say) -> None:
         for words in filter(None, (web.disable(layout, site), web.reload(site))):
             say(words)
         withdraw(layout, site)
+        settle_pools(layout, site, say)
         end_commands(layout, site, say)
         if systemd.running():
             systemd.systemctl("stop", *site.units.mounts)
         cron.mark(layout, name, off=False)
-        for words in unmount(site.paths.jail):
-            say(words)
+        unmount(own_mounts(site))
+        for mount in own_mounts(site):
+            say(f"{mount.target} is still mounted; umount it")
         state.forget(layout, name)
+        checked.forget(layout, name)
         drop_image(layout, site, say)
 
 
@@ -309,12 +410,23 @@ def end_processes(site: Site) -> None:
             os.kill(process.pid, signal.SIGKILL)
 
 
-def unmount(tree: Path) -> tuple[str, ...]:
-    """Unmount whatever is left below a jail, by force of MNT_DETACH when it is busy; returns what would not go."""
-    for mount in mounts.mounts_below(tree):
+def unmount(left: Iterable[mounts.Mount]) -> None:
+    """Unmount what is left in a jail, by force of MNT_DETACH when it is busy."""
+    for mount in left:
         if not systemd.run(["umount", "--", str(mount.target)]).good:
             systemd.run(["umount", "--lazy", "--", str(mount.target)])
-    return tuple(f"{mount.target} is still mounted; umount it" for mount in mounts.mounts_below(tree))
+
+
+def settle_pools(layout: Layout, site: Site, say: Say) -> None:
+    """Let Debian's master take up, or forget, the pool of a shared site."""
+    if not site.shared:
+        return
+    from fpmjail import shared
+
+    known, _ = sites.installed(layout)
+    for words in shared.settle(layout, known):
+        say(words)
+    shared.clear(layout, site)
 
 
 def drop_image(layout: Layout, site: Site, say: Say) -> None:

@@ -103,7 +103,7 @@ def missing(layout: Layout, site: Site) -> tuple[str, ...]:
     words = []
     for job in site.cron:
         try:
-            inside.find_program(layout, site, job.command[0], str(site.paths.document_root))
+            inside.find_program(layout, site, job.command[0], str(site.inside.document_root))
         except inside.NotInside as error:
             words.append(f"the job {job.name} cannot run: {error}")
     return tuple(words)

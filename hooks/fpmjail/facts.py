@@ -11,7 +11,7 @@ import os
 import socket
 import ssl
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from fpmjail.site import Site
 ROOT = 0
 VISIT_PATIENCE = 10.0  # seconds
 LARGEST_PAGE = 1 << 16
+HARMLESS_DELETED = ("/dev/zero", "/memfd:", "/SYSV", "/[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Process:
     """What /proc/PID/status tells about a process (proc(5)); `capabilities` is CapEff.
 
     `program` is what /proc/PID/exe leads to, `root` what /proc/PID/root does; both empty for what is not looked at.
+    `groups` are all of its groups, `place` is the identity of its root directory.
     """
 
     pid: int
@@ -56,6 +58,8 @@ class Process:
     seccomp: int
     program: str = ""
     root: str = ""
+    groups: frozenset[int] = frozenset()
+    place: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,15 @@ def entry(path: Path) -> Entry | None:
     except OSError:
         return None
     return Entry(str(path), status.st_mode, status.st_uid, status.st_gid)
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which directory or file a name stands for now (stat(2)), or None when it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def ancestors(path: Path) -> tuple[Entry, ...]:
@@ -117,6 +130,7 @@ def parse_status(pid: int, text: str) -> Process:
         capabilities=int(fields["CapEff"], 16),
         no_new_privileges=fields["NoNewPrivs"].strip() == "1",
         seccomp=int(fields["Seccomp"]),
+        groups=frozenset(map(int, f"{fields['Gid']} {fields.get('Groups', '')}".split())),
     )
 
 
@@ -128,7 +142,7 @@ def processes(uid: int) -> tuple[Process, ...]:
             process = parse_status(int(path.name), (path / "status").read_text(errors="replace"))
             if process.uid == uid:
                 program, root = (str((path / name).readlink()) for name in ("exe", "root"))
-                found.append(replace(process, program=program, root=root))
+                found.append(replace(process, program=program, root=root, place=identity(path / "root/.")))
     return tuple(sorted(found, key=lambda process: process.pid))
 
 
@@ -138,13 +152,25 @@ def mapped_files(text: str) -> tuple[str, ...]:
     return tuple(sorted({field[5] for field in fields if len(field) == 6 and field[5].startswith("/")}))
 
 
+def maps(pid: int) -> tuple[str, ...]:
+    """The distinct files that a process maps; none when it is gone."""
+    try:
+        return mapped_files(Path(f"/proc/{pid}/maps").read_text(errors="replace"))
+    except OSError:
+        return ()
+
+
+def deleted(mapped: Iterable[str]) -> tuple[str, ...]:
+    """Those of the mapped files that an upgrade has replaced; shared memory is none."""
+    return tuple(path for path in mapped if path.endswith(" (deleted)") and not path.startswith(HARMLESS_DELETED))
+
+
 def master(site: Site) -> Master | None:
     """The site's master, or None when it does not run."""
     pid = systemd.main_pid(site.units.service) if systemd.running() else 0
     place = Path(f"/proc/{pid}")
     try:
-        maps = mapped_files((place / "maps").read_text(errors="replace"))
-        return Master(pid, maps, mounts.parse((place / "mountinfo").read_text(errors="replace"))) if pid else None
+        return Master(pid, maps(pid), mounts.parse((place / "mountinfo").read_text(errors="replace"))) if pid else None
     except OSError:
         return None
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,9 @@ CANDIDATE = "fpm.conf.new"
 OWNED = re.compile(r"\s*(\[|(?:listen|user|group|chroot|chdir|prefix|include)\s*(?:\.\w+\s*)?=)")
 SETTING = re.compile(r"\s*(?:php(?:_admin)?_(?:value|flag)|(env))\s*\[\s*([^]\s]+)\s*\]")
 COMPLAINT = re.compile(rf"\[/etc/{re.escape(CANDIDATE)}:(\d+)\]\s*(.*)")
+
+
+Proof = Callable[[tuple[Part, ...]], str | None]
 
 
 class PoolFault(Exception):
@@ -91,28 +94,35 @@ def counts(line: str, number: int, last: Mapping[tuple[bool, str], int]) -> bool
 
 
 def apply(layout: Layout, site: Site, provable: bool) -> Applied:
-    """Bring the site's configuration up to date. A bad drop-in leaves the old text in place.
+    """Bring the configuration of a site's own master up to date. A bad drop-in leaves the old text in place.
 
     `provable` is False where nothing can be run in the jail (no systemd). Raises PoolFault for the package's own text.
     """
-    live = site.paths.jail / "etc/fpm.conf"
+    return bring(layout, site, site.paths.jail / "etc/fpm.conf", lambda parts: proven(site, parts, provable))
+
+
+def bring(layout: Layout, site: Site, live: Path, proof: Proof) -> Applied:
+    """Bring the file `live` up to date with what the package and the administrator want of PHP-FPM.
+
+    `proof` says why the parts together cannot go live, or None. Raises PoolFault for the package's own text.
+    """
     own = Part(str(site.paths.pool), site.paths.pool.read_text())
     parts = (own, *dropin.read(dropin_directory(layout, site)))
     before = live.read_text() if live.is_file() else None
     if text(parts) == before:
         return Applied(changed=False)
-    refused = proven(site, parts, provable)
+    refused = proof(parts)
     if refused and len(parts) > 1 and before is not None:
         return Applied(changed=False, refused=refused)
     if refused:
-        parts = alone(site, own, provable, refused)
+        parts = alone(own, proof, refused)
     files.replace_file(live, text(parts).encode(), 0o644)
     return Applied(changed=True, refused=refused, before=before)
 
 
-def alone(site: Site, own: Part, provable: bool, refused: str) -> tuple[Part, ...]:
+def alone(own: Part, proof: Proof, refused: str) -> tuple[Part, ...]:
     """The package's text without any drop-in, when that is what works. Raises PoolFault."""
-    fault = proven(site, (own,), provable)
+    fault = proof((own,))
     if fault:
         raise PoolFault(fault or refused)
     return (own,)

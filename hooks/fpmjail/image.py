@@ -13,13 +13,13 @@ import os
 import re
 import stat
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fpmjail import __version__
-from fpmjail.files import replace_file, replace_link, sync_directory, sync_filesystem
+from fpmjail.files import lock, replace_file, replace_link, sync_directory, sync_filesystem
 from fpmjail.layout import Layout
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 FILE, LINK, DIRECTORY = "file", "link", "directory"
-_UNFINISHED = ".build-"
+UNFINISHED = ".build-"
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _LARGEST_FILE = 512 << 20
 _LARGEST_LIVE = 1 << 20
@@ -201,6 +201,11 @@ def _same(place: str, wanted: list[int] | None) -> bool:
     return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns] == wanted
 
 
+def forget_inputs(layout: Layout, profile_id: str) -> None:
+    """Let the next refresh work everything out again, and look at each copy."""
+    (layout.image(profile_id) / "inputs.json").unlink(missing_ok=True)
+
+
 def _write_inputs(place: Path, digest: str, wanted: Wanted) -> None:
     from fpmjail.host import stamp
 
@@ -245,7 +250,7 @@ def build(
 
         owners = packages.owners(wanted.sources, layout.root)
     place = layout.image(profile.id)
-    candidate = place / f"{_UNFINISHED}{os.getpid()}"
+    candidate = place / f"{UNFINISHED}{os.getpid()}"
     try:
         _prepare(layout, profile)
         manifest = _fill(layout, profile, wanted, owners, candidate)
@@ -297,7 +302,7 @@ def sweep(layout: Layout, profile_id: str) -> None:
     place = layout.image(profile_id)
     used = _link_target(place)
     for path in sorted(place.iterdir()):
-        unfinished = path.name.startswith(_UNFINISHED)
+        unfinished = path.name.startswith(UNFINISHED)
         nameless = bool(_DIGEST.fullmatch(path.name)) and not (place / f"{path.name}.json").is_file()
         if unfinished or (nameless and path.name != used):
             _discard(path)
@@ -523,7 +528,7 @@ def prune(layout: Layout, profile_id: str, keep: Collection[str]) -> list[str]:
     place = layout.image(profile_id)
     doomed = [one.digest for one in generations(layout, profile_id) if not one.current and one.digest not in keep]
     for digest in doomed:
-        unfinished = place / f"{_UNFINISHED}{digest}"
+        unfinished = place / f"{UNFINISHED}{digest}"
         (place / f"{digest}.json").unlink()
         (place / digest).rename(unfinished)
         remove_tree(unfinished)
@@ -595,19 +600,22 @@ def follow_live(layout: Layout, profile_id: str, live: Iterable[Live] | None = N
     leads nowhere the last content stays, and only a first time gets the default.
     """
     place = layout.image(profile_id)
-    known = _known_live(place) if live is None else [(one.name, one.source, one.default) for one in live]
+    known = known_live(place) if live is None else [(one.name, one.source, one.default) for one in live]
     changed, problems = [], []
-    for name, source, default in known:
-        path = place / "live" / name
-        content, problem = _live_content(layout, source, default, path.exists())
-        if problem:
-            problems.append(problem)
-        if content is not None and replace_file(path, content):
-            changed.append(name)
+    # Not the lock of every change: what follows the host at once must not wait for a generation that is being built.
+    with lock(layout.live_lock_file) if layout.run.is_dir() else nullcontext():
+        for name, source, default in known:
+            path = place / "live" / name
+            content, problem = _live_content(layout, source, default, path.exists())
+            if problem:
+                problems.append(problem)
+            if content is not None and replace_file(path, content):
+                changed.append(name)
     return Followed(tuple(changed), tuple(problems))
 
 
-def _known_live(place: Path) -> list[tuple[str, str, str | None]]:
+def known_live(place: Path) -> list[tuple[str, str, str | None]]:
+    """(name, path on the host, content for a missing one) of the live files of an image, as its last build had them."""
     try:
         known = json.loads((place / "inputs.json").read_bytes())["live"]
         return [(name, source, default) for name, source, default in known]

@@ -71,11 +71,16 @@ def prepare(layout: Layout, site: Site, words: Sequence[str], directory: str | N
 
 def find_directory(layout: Layout, site: Site, directory: str | None) -> str:
     """The working directory: the document root, or one that is named, seen from there. Raises NotInside."""
-    path = os.path.normpath(site.paths.document_root / (directory or ""))
-    outside = Path(path).is_dir() if bound(site, path) else Host(layout.jail(site.name)).resolve(path).is_directory
+    path = os.path.normpath(site.inside.document_root / (directory or ""))
+    outside = Path(path).is_dir() if bound(site, path) else jail_of(layout, site).resolve(path).is_directory
     if not outside:
         raise NotInside(f"the jail has no directory {path}")
     return path
+
+
+def jail_of(layout: Layout, site: Site) -> Host:
+    """The jail, in which links are followed as they lead in there."""
+    return Host(layout.host(str(site.paths.jail)))
 
 
 def bound(site: Site, path: str) -> bool:
@@ -94,7 +99,7 @@ def find_program(layout: Layout, site: Site, word: str, directory: str) -> str:
             f"{paths[0]} lies where the site can write, and nothing is executable there; if it is a PHP script: "
             f"fpmjail exec {site.name} -- php {word} ..."
         )
-    jail = Host(layout.jail(site.name))
+    jail = jail_of(layout, site)
     for path in paths:
         if executable(jail, path):
             return path

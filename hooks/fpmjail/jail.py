@@ -8,11 +8,14 @@ holds links, empty directories and three small files.
 from __future__ import annotations
 
 import grp
+import os
 import pwd
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpmjail import files, reach
+from fpmjail import files, mounts, reach
 from fpmjail.image import Manifest
 from fpmjail.layout import Layout
 from fpmjail.site import Site, User
@@ -49,13 +52,56 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Absent:
-    """A file or link that the jail must not have; one that another choice in the description once made."""
+class Node:
+    """A character device of the jail, for everybody."""
 
     path: str
+    major: int
+    minor: int
 
 
-Piece = Directory | Link | File | Absent
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A file or link that the jail must not have; one that another choice in the description once made.
+
+    With a `target` only a link that leads there.
+    """
+
+    path: str
+    target: str = ""
+
+
+Piece = Directory | Link | File | Node | Absent
+
+# The kernel's own numbers (devices.txt); a dedicated jail has its devices from systemd.
+NODES = (
+    Node("dev/null", 1, 3),
+    Node("dev/zero", 1, 5),
+    Node("dev/full", 1, 7),
+    Node("dev/random", 1, 8),
+    Node("dev/urandom", 1, 9),
+)
+COMPATIBLE = "../.."  # from /var/www/NAME/var: makes /var/www/NAME/var/www/NAME what it is outside
+# By this file a chroot tells who it is: two sites of one master that gave the same answer would share compiled code.
+WITNESS = "etc/fpmjail-witness.php"
+WITNESS_TEXT = """\
+<?php
+// SPDX-License-Identifier: MIT
+// Made by fpmjail; asked by `fpmjail check`, a page that does not exist for everybody else.
+if (!preg_match('/^[0-9a-f]{{32}}$/D', (string) ($_SERVER['FPMJAIL_NONCE'] ?? ''))) {{
+    http_response_code(404);
+    exit("File not found.\\n");
+}}
+header('Content-Type: application/json');
+$told = json_decode((string) ($_SERVER['FPMJAIL_ARGUMENTS'] ?? '{{}}'), true);
+echo json_encode(['nonce' => $_SERVER['FPMJAIL_NONCE'], 'checks' => [
+    'code' => ($told['site'] ?? '') === '{name}' ?: 'what ran is the code of the site {name}',
+    'guards' => (int) ini_get('opcache.validate_root') === 1 && (int) ini_get('opcache.validate_permission') === 1
+        ?: 'opcache.validate_root and opcache.validate_permission are not both on',
+    'restrict_api' => !function_exists('opcache_get_status') || ini_get('opcache.restrict_api') !== ''
+        ?: 'opcache.restrict_api is empty',
+]]);
+"""
 
 
 def skeleton(
@@ -73,7 +119,19 @@ def skeleton(
         Link("var/tmp", "../tmp"),
         *etc_links(etc_names - reach.HIDDEN[site.jail.dns], live_names - reach.HIDDEN[site.jail.dns]),
         *name_service(site.jail.dns, etc_names | live_names),
-        *accounts(site.user, uid, gid),
+        *accounts(site.user, site.inside.base if site.shared else site.user.home, uid, gid),
+        *(chroot(site) if site.shared else ()),
+    )
+
+
+def chroot(site: Site) -> tuple[Piece, ...]:
+    """What systemd makes for a dedicated site, and what shared ones need against each other."""
+    compatible = str((site.paths.base / "var").relative_to(site.paths.jail))
+    return (
+        *(Directory(f"run/{directory.relative_to('/run')}") for _, directory in site.jail.sockets),
+        *NODES,
+        File(WITNESS, WITNESS_TEXT.format(name=site.name)),
+        Link(compatible, COMPATIBLE) if site.compat_link else Absent(compatible, COMPATIBLE),
     )
 
 
@@ -106,10 +164,10 @@ def name_service(dns: str, image: frozenset[str]) -> tuple[Piece, ...]:
     )
 
 
-def accounts(user: User, uid: int, gid: int) -> tuple[File, File]:
+def accounts(user: User, home: Path, uid: int, gid: int) -> tuple[File, File]:
     """passwd and group that know nobody but the site's user: scripts cannot list the host's accounts."""
     return (
-        File("etc/passwd", f"{user.name}:x:{uid}:{gid}::{user.home}:/usr/sbin/nologin\n"),
+        File("etc/passwd", f"{user.name}:x:{uid}:{gid}::{home}:/usr/sbin/nologin\n"),
         File("etc/group", f"{user.group}:x:{gid}:\n"),
     )
 
@@ -130,11 +188,13 @@ def make(layout: Layout, site: Site, manifest: Manifest) -> None:
 
     account = pwd.getpwnam(site.user.name)
     live = names_in(layout.image(site.profile.id) / "live")
-    root = layout.jail(site.name)
+    root = layout.host(str(site.paths.jail))
     files.make_directory(root, 0, 0, 0o755)
+    covered = {mount.target for mount in mounts.mounts_below(root)}
     own = skeleton(site, etc_names(manifest), live, account.pw_uid, account.pw_gid)
     for piece in (*own, *shell.pieces(site, manifest)):
-        put(root, piece)
+        if str(root / piece.path) not in covered:
+            put(root, piece)
 
 
 def put(root: Path, piece: Piece) -> None:
@@ -147,5 +207,26 @@ def put(root: Path, piece: Piece) -> None:
             files.replace_link(path, target)
         case File(_, text, mode):
             files.replace_file(path, text.encode(), mode)
-        case Absent():
-            path.unlink(missing_ok=True)
+        case Node():
+            make_node(path, piece)
+        case Absent(_, target):
+            if not target or (path.is_symlink() and str(path.readlink()) == target):
+                path.unlink(missing_ok=True)
+
+
+def make_node(path: Path, node: Node) -> None:
+    """Make a device; where a container forbids that, `fpmjail check` says that it is missing."""
+    if not is_node(path, node):
+        path.unlink(missing_ok=True)
+        with suppress(PermissionError):
+            os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(node.major, node.minor))
+            path.chmod(0o666)
+
+
+def is_node(path: Path, node: Node) -> bool:
+    """True when the device is there and for everybody."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    return status.st_mode == stat.S_IFCHR | 0o666 and status.st_rdev == os.makedev(node.major, node.minor)

@@ -25,6 +25,14 @@ class Layout:
         """The jail of the site NAME, the root directory of its PHP."""
         return self.jails / name
 
+    def chroot(self, name: str) -> Path:
+        """The chroot of the shared site NAME, around its data."""
+        return self.root / "var/www" / name
+
+    def logs(self, name: str) -> Path:
+        """Where an administrator looks for the logs of PHP of the site NAME."""
+        return self.root / "var/log/fpmjail" / name
+
     def site_state(self, name: str) -> Path:
         """What the runtime remembers of the site NAME."""
         return self.state / name
@@ -55,9 +63,19 @@ class Layout:
         return self.root / "run/fpmjail"
 
     @property
+    def fresh_pools(self) -> Path:
+        """One mark for each pool that Debian's master has to be reloaded for: what it has now."""
+        return self.run / "fresh-pools"
+
+    @property
     def lock_file(self) -> Path:
         """Held by flock(2) during every change."""
         return self.run / "lock"
+
+    @property
+    def live_lock_file(self) -> Path:
+        """Held by flock(2) while live files are written."""
+        return self.run / "live.lock"
 
     @property
     def requested_file(self) -> Path:

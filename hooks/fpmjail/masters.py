@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The running FPM masters of dedicated sites: which generation they map, and their reload after a switch."""
+"""The running FPM masters: which generation those of dedicated sites map, and their reload after a switch.
+
+Debian's own, of the shared sites, maps nothing of any image: after a switch its sites are only asked.
+"""
 
 from __future__ import annotations
 
@@ -20,17 +23,20 @@ GENERATION = re.compile(r"/([0-9a-f]{16})/usr/")
 
 @dataclass(frozen=True, slots=True)
 class Master:
-    """A running master and the site that it serves."""
+    """A running master and the site that it serves; shared sites have one in common."""
 
     site: Site
     pid: int
 
 
-def running(sites: Iterable[Site]) -> tuple[Master, ...]:
+def running(layout: Layout, sites: Iterable[Site]) -> tuple[Master, ...]:
     """The masters that are up now; a site that nobody asked for has none."""
     if not systemd.running():
         return ()
-    pairs = ((site, systemd.main_pid(site.units.service)) for site in sites)
+    from fpmjail import pools
+
+    served = (site for site in sites if not site.shared or pools.linked(layout, site))
+    pairs = ((site, systemd.main_pid(site.units.service)) for site in served)
     return tuple(Master(site, pid) for site, pid in pairs if pid)
 
 
@@ -39,7 +45,8 @@ def using(layout: Layout, sites: Iterable[Site], profile_id: str) -> tuple[Maste
     configured the site keeps what it has."""
     from fpmjail import state
 
-    return running(site for site in sites if (known := state.read(layout, site.name)) and known.profile == profile_id)
+    known = ((site, state.read(layout, site.name)) for site in sites)
+    return running(layout, (site for site, now in known if now and now.profile == profile_id))
 
 
 def generations(maps: str) -> frozenset[str]:
@@ -56,8 +63,8 @@ def mapped(pid: int) -> frozenset[str]:
 
 
 def outdated(masters: Iterable[Master], generation: str) -> tuple[Master, ...]:
-    """The masters that map anything but this generation."""
-    return tuple(master for master in masters if mapped(master.pid) != {generation})
+    """The masters of dedicated sites that map anything but this generation."""
+    return tuple(master for master in masters if not master.site.shared and mapped(master.pid) != {generation})
 
 
 def complaint(layout: Layout, site: Site) -> str:
@@ -76,11 +83,6 @@ def each(work: Callable[[Master], str], masters: Sequence[Master]) -> dict[str, 
         return {master.site.name: words for master, words in said if words}
 
 
-def unwell(layout: Layout, masters: Sequence[Master]) -> frozenset[str]:
-    """The names of the sites that do not answer as they should."""
-    return frozenset(each(lambda master: complaint(layout, master.site), masters))
-
-
 def reload(layout: Layout, masters: Sequence[Master], generation: str) -> dict[str, str]:
     """Let the masters take up a generation; what is wrong with those that did not come back with it, by site.
 
@@ -90,8 +92,11 @@ def reload(layout: Layout, masters: Sequence[Master], generation: str) -> dict[s
 
 
 def reload_one(layout: Layout, site: Site, generation: str) -> str:
-    """Reload one master, wait until it runs from the generation; what its PHP then complains of."""
-    if not reload_until(site, lambda pid: mapped(pid) == {generation}):
+    """Reload one master, wait until it runs from the generation; what its PHP then complains of.
+
+    A shared site already has the generation.
+    """
+    if not site.shared and not reload_until(site, lambda pid: mapped(pid) == {generation}):
         return f"its master does not run from {generation}"
     return complaint(layout, site)
 

@@ -78,12 +78,37 @@ def current() -> tuple[Mount, ...]:
     return parse(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape"))
 
 
+def unit(path: Path) -> str:
+    """The unit that mounts something at a path (systemd.unit(5), string escaping)."""
+    plain = str(path).strip("/")
+    escaped = "".join(
+        "-" if character == "/" else character if _kept(character, place) else _octets(character)
+        for place, character in enumerate(plain)
+    )
+    return f"{escaped}.mount"
+
+
+def _kept(character: str, place: int) -> bool:
+    return character.isascii() and (character.isalnum() or character in ":_" or (character == "." and place > 0))
+
+
+def _octets(character: str) -> str:
+    return "".join(f"\\x{octet:02x}" for octet in character.encode())
+
+
 def mounts_below(path: Path, mounts: tuple[Mount, ...] | None = None) -> tuple[Mount, ...]:
     """The mounts at `path` or below it, the deepest first: the order in which they can be unmounted."""
     place = str(path)
     table = current() if mounts is None else mounts
     found = [mount for mount in table if mount.target == place or mount.target.startswith(place.rstrip("/") + "/")]
     return tuple(reversed(found))
+
+
+def of(path: Path, mounts: tuple[Mount, ...] | None = None) -> Mount | None:
+    """The mount on which a path lies: the last of the deepest ones at or above it."""
+    table = current() if mounts is None else mounts
+    above = [mount for mount in table if path.is_relative_to(mount.target)]
+    return max(reversed(above), key=lambda mount: len(mount.target), default=None)
 
 
 def remove_tree(path: Path) -> bool:
@@ -113,7 +138,7 @@ def _remove_from(parent: int, path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise _kept(path, error) from error
+        raise _reason(path, error) from error
     try:
         _empty(top, path)
     finally:
@@ -129,7 +154,7 @@ def _empty(top: int, path: Path) -> None:
         while os.listdir(top):
             _empty_directory(top, top, 0, lifted)
     except OSError as error:
-        raise _kept(path, error) from error
+        raise _reason(path, error) from error
 
 
 def _empty_directory(directory: int, top: int, depth: int, lifted: count[int]) -> None:
@@ -153,7 +178,7 @@ def _remove_directory(directory: int, name: str, top: int, depth: int, lifted: c
     os.rmdir(name, dir_fd=directory)
 
 
-def _kept(path: Path, error: OSError) -> Kept:
+def _reason(path: Path, error: OSError) -> Kept:
     if isinstance(error, Refused):
         return Kept(f"{path} is kept: this kernel or container does not offer openat2, which makes deleting safe")
     if error.errno == errno.EXDEV:

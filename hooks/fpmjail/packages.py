@@ -10,7 +10,9 @@ from pathlib import Path
 OWN = "fpmjail"
 PROGRAM = "dpkg-query"
 _AT_ONCE = 2000  # paths per call: far below the kernel's limit for arguments
-_SETTLED = frozenset(("installed", "triggers-pending", "triggers-awaited"))
+SETTLED = frozenset(("installed", "triggers-pending", "triggers-awaited"))
+UNPACKED = SETTLED | {"unpacked", "half-configured"}
+"""All files are there, of one version; their postinst is still to run, or has failed (dpkg(1))."""
 _MERGED = re.compile(r"^/usr(?=/(?:bin|sbin|lib|lib32|lib64|libx32)/)")
 
 
@@ -79,12 +81,12 @@ def _versions(root: Path) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in lines if " " in line)
 
 
-def unfinished(packages: Iterable[str], root: Path = Path("/")) -> list[str]:
-    """Those of `packages` that dpkg is not done with, sorted: unpacked, half configured, removed...; fpmjail itself
-    is left out because its own trigger runs while it is not done. Raises PackageError."""
+def unfinished(packages: Iterable[str], root: Path = Path("/"), enough: frozenset[str] = SETTLED) -> list[str]:
+    """Those of `packages` that dpkg has not brought to a state in `enough`, sorted; fpmjail itself is left out because
+    its own trigger runs while it is not done. Raises PackageError."""
     names = sorted({name for name in packages if name.partition(":")[0] != OWN})
     if not names:
         return []
     output = _query(root, "-W", "-f", "${binary:Package} ${db:Status-Status}\n", "--", *names)
     states = dict(line.split(" ", 1) for line in output.splitlines() if " " in line)
-    return [name for name in names if states.get(name, "not-installed") not in _SETTLED]
+    return [name for name in names if states.get(name, "not-installed") not in enough]

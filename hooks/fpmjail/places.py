@@ -6,6 +6,7 @@ from __future__ import annotations
 import pwd
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,6 +96,8 @@ def check_account(site: Site, sites: Iterable[Site]) -> Account:
 
 def make(layout: Layout, site: Site, owner: Account) -> tuple[str, ...]:
     """Make the site's directories; returns what an admin should know. Raises SiteFault."""
+    for inner in around(site):
+        root_owned(inner, 0, 0o755)
     root_owned(site.paths.base, 0, 0o755)
     root_owned(site.paths.logs, owner.gid, 0o770)
     root_owned(layout.site_state(site.name), 0, 0o755)
@@ -103,7 +106,29 @@ def make(layout: Layout, site: Site, owner: Account) -> tuple[str, ...]:
     words = make_document_root(site, owner)
     for directory in site.writable:
         make_as_user(site.paths.document_root / directory, owner)
-    return words
+    return (*words, *(show_logs(layout, site) if site.shared else ()))
+
+
+def around(site: Site) -> tuple[Path, ...]:
+    """The directories of a chroot in which data and logs of a shared site lie, parents first."""
+    if not site.shared:
+        return ()
+    jail = site.paths.jail
+    inner = {parent for place in (site.paths.base, site.paths.logs) for parent in place.parents}
+    return tuple(sorted(path for path in inner if path == jail or path.is_relative_to(jail)))
+
+
+def show_logs(layout: Layout, site: Site) -> tuple[str, ...]:
+    """Let administrators find the logs of a shared site where those of all others are."""
+    place = layout.logs(site.name)
+    if place.is_dir() and not place.is_symlink():
+        with suppress(OSError):
+            place.rmdir()
+    if place.exists() and not place.is_symlink():
+        return (f"{place} is not fpmjail's link to the logs and stays; they are in {site.paths.logs}",)
+    root_owned(place.parent, 0, 0o755)
+    files.replace_link(place, str(site.paths.logs))
+    return ()
 
 
 def root_owned(path: Path, gid: int, mode: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pwd
 import re
 import secrets
 import time
@@ -20,7 +21,7 @@ from pathlib import Path
 from fpmjail import fastcgi, image, program, reach, systemd
 from fpmjail.fastcgi import DeadlineExceeded, FastcgiError, Response, Unreachable, WorkerDied
 from fpmjail.layout import Layout
-from fpmjail.site import Profile, Site
+from fpmjail.site import DEDICATED, Profile, Site
 
 DIRECTORY = "/usr/share/fpmjail/probes"  # inside every image
 PATIENCE = 10.0  # seconds for one probe: it may wait for a busy pool
@@ -46,6 +47,10 @@ DEATHS = {
 
 SHUT_OUT = "open_basedir keeps PHP from the probes, which lie below /.image/"
 
+WHOLE = ""  # the name of a fault of the probe as a whole
+SEAL = "seal"  # the probe that belongs to no capability: it asks every jail what it keeps in
+MOST_SEEN = 20_000  # names in the jail that it looks at
+
 Arguments = Mapping[str, object]
 
 
@@ -53,7 +58,8 @@ Arguments = Mapping[str, object]
 class Result:
     """What one probe found: `findings` says what is wrong, nothing when it passed; `seconds` is how long it took.
 
-    `answered` is False when the probe never ran, so that nothing is known about the capability itself.
+    `answered` is False when the probe never ran, so that nothing is known about the capability itself. `faulty` are the
+    names of the checks that failed, `WHOLE` where the probe itself did.
     """
 
     capability: str
@@ -61,11 +67,15 @@ class Result:
     findings: tuple[str, ...] = ()
     seconds: float = 0.0
     answered: bool = True
+    faulty: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What the probes of one jail compare with; `present` and `hosts` are what the server itself has."""
+    """What the probes of one jail compare with; `present` and `hosts` are what the server itself has.
+
+    `place` is the directory of the probes as this PHP has to be asked for it.
+    """
 
     version: str
     generation: str
@@ -81,6 +91,10 @@ class Expectation:
     sockets: tuple[tuple[str, tuple[str, ...]], ...] = ()
     shell: bool = False
     programs: tuple[Mapping[str, object], ...] = ()
+    writable: tuple[str, ...] = ()
+    ids: tuple[int, int] = (-1, -1)
+    place: str = DIRECTORY
+    isolation: str = DEDICATED
 
 
 def printable(text: str, longest: int = LONGEST_TEXT) -> str:
@@ -115,9 +129,15 @@ def arguments(name: str, expected: Expectation) -> dict[str, object]:
         case "services":
             return {"present": [path for path in HOST_FILES[name] if path in expected.present]}
         case "proc":
-            return {"proc": expected.proc}
-        case "locales" | "timezones":
-            return {name: list(expected.locales if name == "locales" else expected.timezones)}
+            return {"proc": expected.proc, "isolation": expected.isolation}
+        case "seal":
+            uid, gid = expected.ids
+            writable = list(expected.writable)
+            return {"writable": writable, "uid": uid, "gid": gid, "most": MOST_SEEN, "isolation": expected.isolation}
+        case "locales":
+            return {"locales": list(expected.locales)}
+        case "timezones":
+            return {"timezones": list(expected.timezones), "isolation": expected.isolation}
         case "programs":
             return {"programs": list(expected.programs)}
         case _ if name in dict(expected.sockets):
@@ -142,7 +162,9 @@ def body_of(name: str) -> tuple[str, bytes]:
     return f"multipart/form-data; boundary={BOUNDARY}", head.encode() + UPLOAD + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
-def params(name: str, nonce: str, told: Arguments, content_type: str, length: int) -> dict[str, str]:
+def params(
+    name: str, nonce: str, told: Arguments, content_type: str, length: int, place: str = DIRECTORY
+) -> dict[str, str]:
     """The CGI variables of the request (RFC 3875, section 4.1)."""
     return {
         "GATEWAY_INTERFACE": "CGI/1.1",
@@ -156,55 +178,65 @@ def params(name: str, nonce: str, told: Arguments, content_type: str, length: in
         "QUERY_STRING": "",
         "CONTENT_TYPE": content_type,
         "CONTENT_LENGTH": str(length) if length else "",
-        "DOCUMENT_ROOT": DIRECTORY,
+        "DOCUMENT_ROOT": place,
         "SCRIPT_NAME": f"/{name}.php",
-        "SCRIPT_FILENAME": f"{DIRECTORY}/{name}.php",
+        "SCRIPT_FILENAME": f"{place}/{name}.php",
         NONCE: nonce,
         ARGUMENTS: json.dumps(told),
     }
 
 
-def ask(socket: Path, name: str, told: Arguments, timeout: float = PATIENCE) -> Result:
+def ask(socket: Path, name: str, told: Arguments, timeout: float = PATIENCE, place: str = DIRECTORY) -> Result:
     """Run one probe behind a socket; never raises, whatever goes wrong is a finding. `timeout` in seconds."""
     started = time.monotonic()
+    answered = True
     try:
-        findings = _ask(socket, name, told, timeout)
-        answered = findings != (SHUT_OUT,)
+        found = _ask(socket, name, told, timeout, place)
+        answered = found.get(WHOLE) != SHUT_OUT
     except WorkerDied:
-        findings = (f"the worker died in this probe: {DEATHS.get(name, 'it crashed or was killed')}",)
-        answered = True
+        found = {WHOLE: f"the worker died in this probe: {DEATHS.get(name, 'it crashed or was killed')}"}
     except FastcgiError as error:
-        findings = (printable(str(error)),)
+        found = {WHOLE: printable(str(error))}
         answered = not isinstance(error, Unreachable | DeadlineExceeded)
-    return Result(name, not findings, findings, time.monotonic() - started, answered)
+    return Result(name, not found, words(found), time.monotonic() - started, answered, tuple(found))
 
 
-def _ask(socket: Path, name: str, told: Arguments, timeout: float) -> tuple[str, ...]:
+def _ask(socket: Path, name: str, told: Arguments, timeout: float, place: str) -> dict[str, str]:
     nonce = secrets.token_hex(16)
     content_type, body = body_of(name)
-    asked = params(name, nonce, told, content_type, len(body))
-    return judge(nonce, fastcgi.request(socket, asked, body, timeout=timeout))
+    asked = params(name, nonce, told, content_type, len(body), place)
+    return faults(nonce, fastcgi.request(socket, asked, body, timeout=timeout))
 
 
 def judge(nonce: str, response: Response) -> tuple[str, ...]:
-    """What is wrong according to a probe's answer; nothing when all is well."""
+    """What is wrong according to a probe's answer, in words; nothing when all is well."""
+    return words(faults(nonce, response))
+
+
+def words(found: Mapping[str, str]) -> tuple[str, ...]:
+    """Faults by the names of their checks as sentences."""
+    return tuple(printable(f"{name}: {seen}" if name else seen) for name, seen in found.items())
+
+
+def faults(nonce: str, response: Response) -> dict[str, str]:
+    """What is wrong by the names of the checks, `WHOLE` for the probe itself; nothing when all is well."""
     if b"open_basedir restriction" in response.stderr:
-        return (SHUT_OUT,)
+        return {WHOLE: SHUT_OUT}
     if response.status != 200:
-        return (f"PHP answered {response.status}: {_words(response)}",)
+        return {WHOLE: f"PHP answered {response.status}: {_words(response)}"}
     try:
         answer = json.loads(response.body)
     except (ValueError, RecursionError):
-        return (f"the probe did not answer in JSON: {_words(response)}",)
+        return {WHOLE: f"the probe did not answer in JSON: {_words(response)}"}
     if not isinstance(answer, dict) or answer.get("nonce") != nonce:
-        return ("the answer does not carry this probe's nonce: somebody else answered",)
+        return {WHOLE: "the answer does not carry this probe's nonce: somebody else answered"}
     return _faults(answer.get("checks"))
 
 
-def _faults(checks: object) -> tuple[str, ...]:
+def _faults(checks: object) -> dict[str, str]:
     if not isinstance(checks, dict) or not checks:
-        return ("the probe checked nothing",)
-    return tuple(printable(f"{name}: {_fault(seen)}") for name, seen in checks.items() if seen is not True)
+        return {WHOLE: "the probe checked nothing"}
+    return {printable(name) or "?": _fault(seen) for name, seen in checks.items() if seen is not True}
 
 
 def _fault(seen: object) -> str:
@@ -226,7 +258,8 @@ def ask_all(socket: Path, names: Iterable[str], expected: Expectation) -> tuple[
     """Run several probes one after another, PHP's own first. Where the first cannot run, the rest is not asked."""
     results: list[Result] = []
     for name in sorted(names, key=lambda name: (name != "php", name)):
-        results.append(ask(socket, name, arguments(name, expected), patience(name, expected)))
+        told, time_limit = arguments(name, expected), patience(name, expected)
+        results.append(ask(socket, name, told, time_limit, place=expected.place))
         if not results[-1].answered:
             break
     return tuple(results)
@@ -269,11 +302,25 @@ def of_site(layout: Layout, site: Site) -> Expectation:
     return replace(
         of_server(layout, site.profile, generation),
         extensions=extensions_of(site.php.extensions),
-        directories=(str(site.paths.document_root),),
+        directories=(str(site.inside.document_root),),
         dns=site.jail.dns,
         proc=site.jail.proc,
         sockets=tuple((name, reach.sockets(layout, name)) for name, _ in site.jail.sockets),
+        writable=tuple(map(str, site.filesystem.writable)),
+        ids=account_ids(site.user.name),
+        # PHP remembers where a link led, and a shared master outlives the switch of an image.
+        place=f"/.image/{generation}{DIRECTORY}" if site.shared else DIRECTORY,
+        isolation=site.isolation,
     )
+
+
+def account_ids(name: str) -> tuple[int, int]:
+    """uid and gid of an account; -1, which nobody has, when it is missing."""
+    try:
+        found = pwd.getpwnam(name)
+    except KeyError:
+        return -1, -1
+    return found.pw_uid, found.pw_gid
 
 
 def of_server(layout: Layout, profile: Profile, generation: str) -> Expectation:
@@ -299,6 +346,6 @@ def run(layout: Layout, site: Site, name: str) -> Result:
 
 
 def run_all(layout: Layout, site: Site) -> tuple[Result, ...]:
-    """Run the probe of every capability of an installed site; never raises."""
-    names = available(layout.probes, site.capabilities)
+    """Run the probe of every capability of an installed site, and the one that looks at its walls; never raises."""
+    names = available(layout.probes, (*site.capabilities, SEAL))
     return ask_all(site.paths.socket, names, of_site(layout, site))

@@ -152,9 +152,13 @@ def prove(layout: Layout, profile: Profile, digest: str, sandbox: Directives) ->
     with _scratch(layout) as scratch:
         own = skeleton(digest, jail.names_in(place / digest / "etc"), jail.names_in(place / "live"), uid, gid)
         _build(scratch, (*own, *(shell.of_profile(profile, manifest) if manifest else ())))
-        fault = _start(scratch, command(scratch, place, sandbox))
-        if fault is not None:
+        started = time.monotonic()
+        fault = start(scratch, command(scratch, place, sandbox))
+        if isinstance(fault, NotProvable):
             return fault
+        if fault:
+            words = f"php-fpm does not start from this generation: {fault}"
+            return (Result("php", False, (words,), time.monotonic() - started, faulty=(probe.WHOLE,)),)
         names = probe.available(layout.probes, profile.capabilities)
         return probe.ask_all(scratch.socket, names, probe.of_candidate(layout, profile, digest))
 
@@ -162,7 +166,7 @@ def prove(layout: Layout, profile: Profile, digest: str, sandbox: Directives) ->
 def sweep(layout: Layout) -> None:
     """Remove the scratch jails of proofs that were killed."""
     for root in layout.run.glob(f"{PREFIX}*"):
-        _remove(Scratch(root))
+        remove(Scratch(root))
 
 
 @contextmanager
@@ -171,7 +175,7 @@ def _scratch(layout: Layout) -> Iterator[Scratch]:
     try:
         yield scratch
     finally:
-        _remove(scratch)
+        remove(scratch)
 
 
 def _build(scratch: Scratch, pieces: tuple[Piece, ...]) -> None:
@@ -180,16 +184,13 @@ def _build(scratch: Scratch, pieces: tuple[Piece, ...]) -> None:
         jail.put(scratch.root, piece)
 
 
-def _start(scratch: Scratch, call: list[str]) -> tuple[Result, ...] | NotProvable | None:
-    started = time.monotonic()
+def start(scratch: Scratch, call: list[str]) -> NotProvable | str:
+    """Start the transient units; why FPM does not come up, empty when it does."""
     made = systemd.run(call, PATIENCE)
     if any(words in made.words for words in LOST_BUS):
         return NotProvable(probe.printable(made.words))
     answer = systemd.systemctl("start", f"{scratch.unit}.service", timeout=2 * PATIENCE) if made.good else made
-    if answer.good:
-        return None
-    words = f"php-fpm does not start from this generation: {_last_words(scratch, answer.words)}"
-    return (Result("php", False, (words,), time.monotonic() - started),)
+    return "" if answer.good else _last_words(scratch, answer.words)
 
 
 def _last_words(scratch: Scratch, otherwise: str) -> str:
@@ -201,7 +202,8 @@ def _last_words(scratch: Scratch, otherwise: str) -> str:
     return probe.printable(f"{state['Result']} (status {state['ExecMainStatus']}): {otherwise}")
 
 
-def _remove(scratch: Scratch) -> None:
+def remove(scratch: Scratch) -> None:
+    """Stop the transient units and take their directory away."""
     units = (f"{scratch.unit}.socket", f"{scratch.unit}.service")
     systemd.systemctl("stop", *units)
     systemd.systemctl("reset-failed", *units)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from fpmjail import systemd
+from fpmjail import facts, systemd
 from fpmjail.host import Host
 from fpmjail.layout import Layout
 from fpmjail.site import SERVER_DIRECTORIES, Site
@@ -93,21 +93,19 @@ def estranged(site: Site, pid: int) -> tuple[Path, ...]:
 
 
 def _differs(directory: Path, pid: int) -> bool:
-    outside = _identity(directory)
-    return outside is not None and _identity(Path(f"/proc/{pid}/root{directory}")) != outside
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.lstat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+    outside = facts.identity(directory)
+    return outside is not None and facts.identity(Path(f"/proc/{pid}/root{directory}")) != outside
 
 
 def heal(sites: Iterable[Site], say: Callable[[str], None]) -> None:
     """Restart the services of running sites for whom a server arrived, or came back as another directory."""
     for site in sites:
+        if site.shared:
+            from fpmjail import shared
+
+            if systemd.running():
+                shared.heal(site, say)
+            continue
         pid = systemd.main_pid(site.units.service) if systemd.running() else 0
         lost = estranged(site, pid) if pid else ()
         if lost:

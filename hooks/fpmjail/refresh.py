@@ -30,6 +30,7 @@ class Decision(Enum):
     INCOMPLETE = "keeps its generation: something it needs is no longer on this host"
     HELD = "held on its generation"
     REFUSED = "keeps its generation: the new one failed its test"
+    ROLLED_BACK = "rolled back to its generation: the new one failed the check of a site"
 
 
 GOOD = frozenset({Decision.CURRENT, Decision.SWITCH, Decision.DEFERRED})
@@ -40,10 +41,13 @@ class Mode:
     """How far a refresh may go: only tell (`dry_run`), and whether a failed candidate is held (`final`).
 
     Inside dpkg a failure may be the fault of a half-finished upgrade, so only the run after it has the last word.
+    `needed` means that a site is being configured: an image that is not there at all must not wait for packages that
+    dpkg has unpacked and will configure later; the site depends on those that matter.
     """
 
     dry_run: bool = False
     final: bool = True
+    needed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

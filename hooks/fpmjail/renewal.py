@@ -8,14 +8,17 @@ leaves a complete generation behind, and the next run goes on.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from fpmjail import capability, files, image, jail, masters, mounts, packages
 from fpmjail.image import Manifest
 from fpmjail.refresh import Decision, Outcome, Task
 from fpmjail.wanted import Wanted, wanted
 
+REMEMBERED = 300.0  # seconds, well above realpath_cache_ttl
 Owners = Mapping[str, tuple[str, str]]
 
 
@@ -56,10 +59,12 @@ def explain(facts: Facts, decision: Decision) -> tuple[str, ...]:
 def look(task: Task, want: Wanted, owners: Owners) -> Facts:
     """Gather what decides."""
     hold = image.hold(task.layout, task.profile.id)
+    current = image.current(task.layout, task.profile.id)
+    enough = packages.UNPACKED if task.mode.needed and not current else packages.SETTLED
     return Facts(
-        current=image.current(task.layout, task.profile.id),
+        current=current,
         missing=tuple(map(str, want.missing)),
-        unfinished=tuple(packages.unfinished((name for name, _ in owners.values()), task.layout.root)),
+        unfinished=tuple(packages.unfinished((name for name, _ in owners.values()), task.layout.root, enough)),
         held=hold.reason if hold and hold.manual else None,
     )
 
@@ -108,7 +113,7 @@ def settle(task: Task, current: str) -> Outcome:
     behind = masters.outdated(masters.using(task.layout, task.sites, task.profile.id), current)
     stuck = masters.reload(task.layout, behind, current)
     if not stuck:
-        finish(task, {current})
+        finish(task, {current, *remembered(task)})
     return task.kept(Decision.CURRENT, *blame(stuck))
 
 
@@ -117,6 +122,16 @@ def finish(task: Task, keep: set[str]) -> None:
     image.prune(task.layout, task.profile.id, keep)
     image.sweep(task.layout, task.profile.id)
     task.pending.unlink(missing_ok=True)
+
+
+def remembered(task: Task) -> set[str]:
+    """The generations that workers of a shared master may still look into: no reload ends them, and PHP remembers for
+    two minutes where a link led (realpath_cache_ttl)."""
+    if not any(site.shared for site in task.sites):
+        return set()
+    newest_first = sorted(image.generations(task.layout, task.profile.id), key=lambda one: -one.created)
+    young = time.time() - REMEMBERED
+    return {older.digest for newer, older in pairwise(newest_first) if newer.created > young}
 
 
 def take_up(task: Task, want: Wanted, owners: Owners) -> Outcome:
@@ -144,9 +159,9 @@ def candidate_faults(task: Task, manifest: Manifest) -> tuple[str, ...]:
     return tuple(f"{result.capability}: {words}" for result in proof for words in result.findings)
 
 
-def refuse(task: Task, manifest: Manifest, faults: tuple[str, ...]) -> Outcome:
+def refuse(task: Task, manifest: Manifest, faults: tuple[str, ...], decision: Decision = Decision.REFUSED) -> Outcome:
     """The candidate failed: remember it when this run has the last word, and keep it to be looked at."""
-    outcome = task.kept(Decision.REFUSED, *faults)
+    outcome = task.kept(decision, *faults)
     if task.mode.final:
         image.set_hold(task.layout, task.profile.id, manifest.digest, "; ".join(faults))
     image.prune(task.layout, task.profile.id, {manifest.digest})
@@ -158,28 +173,35 @@ def switch(task: Task, manifest: Manifest, warnings: tuple[str, ...]) -> Outcome
 
     A site that did not work before cannot speak against the new generation.
     """
+    from fpmjail import regression
+
     running = masters.using(task.layout, task.sites, task.profile.id)
-    unwell = masters.unwell(task.layout, running)
+    earlier = regression.look(task.layout, running)
     files.touch(task.pending)
     before = image.switch(task.layout, task.profile.id, manifest.digest)
     old = task.manifest(before)
     renew_jails(task, old, manifest)
-    said = masters.reload(task.layout, running, manifest.digest)
-    stuck = {name: words for name, words in said.items() if name not in unwell}
+    silent = masters.reload(task.layout, running, manifest.digest)
+    back = [master for master in running if master.site.name not in silent]
+    stuck = regression.harmed(task.layout, earlier, back) | regression.lost(earlier, silent)
     if stuck and before:
         return go_back(task, before, manifest, stuck)
     image.clear_hold(task.layout, task.profile.id)
-    finish(task, {manifest.digest, *filter(None, (before,))})
+    finish(task, {manifest.digest, *filter(None, (before,)), *remembered(task)})
     words = (*describe(old, manifest), *warnings)
     return Outcome(task.profile.id, Decision.SWITCH, before, manifest.digest, words)
 
 
 def go_back(task: Task, before: str, manifest: Manifest, stuck: Mapping[str, str]) -> Outcome:
     """Sites that worked before do not work with the new generation: the old one comes back for all of them."""
+    from fpmjail import regression
+
     image.switch(task.layout, task.profile.id, before)
-    masters.reload(task.layout, masters.using(task.layout, task.sites, task.profile.id), before)
+    running = masters.using(task.layout, task.sites, task.profile.id)
+    masters.reload(task.layout, running, before)
+    regression.look(task.layout, running)  # so that `status` tells how it is now
     task.pending.unlink(missing_ok=True)
-    return refuse(task, manifest, blame(stuck))
+    return refuse(task, manifest, blame(stuck), Decision.ROLLED_BACK)
 
 
 def renew_jails(task: Task, old: Manifest | None, new: Manifest) -> None:
@@ -187,13 +209,13 @@ def renew_jails(task: Task, old: Manifest | None, new: Manifest) -> None:
     if old and jail.etc_names(old) == jail.etc_names(new):
         return
     for site in task.sites:
-        if task.layout.jail(site.name).is_dir():
+        if task.layout.host(str(site.paths.jail) + "/.image").is_dir():
             jail.make(task.layout, site, new)
 
 
 def blame(stuck: Mapping[str, str]) -> tuple[str, ...]:
-    """Which sites did not come back, and why."""
-    return tuple(f"site {name} did not come back: {words}" for name, words in sorted(stuck.items()))
+    """Which sites do not work with a generation, and why."""
+    return tuple(f"site {name} does not work with it: {words}" for name, words in sorted(stuck.items()))
 
 
 def describe(old: Manifest | None, new: Manifest) -> tuple[str, ...]:

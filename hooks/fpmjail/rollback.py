@@ -54,7 +54,7 @@ def go_back(layout: Layout, sites: tuple[Site, ...]) -> tuple[str, ...]:
     files.touch(task.pending)
     image.switch(layout, task.profile.id, old.digest)
     renewal.renew_jails(task, new, old)
-    stuck = masters.reload(layout, masters.running(sites), old.digest)
+    stuck = masters.reload(layout, masters.running(layout, sites), old.digest)
     if not stuck:
         task.pending.unlink(missing_ok=True)
     return (

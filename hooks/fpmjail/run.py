@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
-from fpmjail import files, image, refresh, state, systemd
+from fpmjail import files, glance, image, refresh, state, systemd, watched
 from fpmjail import site as sites
 from fpmjail.layout import Layout
 from fpmjail.refresh import Decision, Mode, Outcome
@@ -16,13 +16,14 @@ from fpmjail.refresh import Decision, Mode, Outcome
 Say = Callable[[str], None]
 REMEMBERED = 50  # outcomes that status.json keeps
 ROUNDS = 5  # of the last word: each one only because something changed during the one before
-LAST_WORD = "fpmjail-refresh.service"
-WEB_RELOAD = "fpmjail-reload"
+LAST_WORD, WEB_RELOAD = glance.LAST_WORD, glance.WEB_RELOAD
 
 
 def once(layout: Layout, mode: Mode, say: Say, profiles: frozenset[str] = frozenset()) -> tuple[Outcome, ...]:
     """Refresh all profiles in use, or those that are named, and remember what happened."""
+    before, followed = watched.surroundings(layout), watched.live(layout)
     found, errors = sites.installed(layout)
+    before |= watched.servers(found)
     for error in errors:
         say(str(error))
     wanted = [site for site in found if not profiles or site.profile.id in profiles]
@@ -32,11 +33,38 @@ def once(layout: Layout, mode: Mode, say: Say, profiles: frozenset[str] = frozen
     with files.lock(layout.lock_file):
         outcomes = refresh.refresh(layout, wanted, mode)
         remember(layout, outcomes)
+        if not profiles and not errors:
+            watched.remember(layout, outcomes, before, followed)
+        words = settle(layout, found, outdated=True) if mode.final else ()
     for outcome in outcomes:
         if outcome.decision is not Decision.CURRENT or outcome.words:
             say(refresh.line(outcome))
+    for text in words:
+        say(text)
     heal(found, say)
     return outcomes
+
+
+def repair(layout: Layout, say: Say, profiles: frozenset[str]) -> None:
+    """Compare every copy with its manifest; a damaged generation will be made anew, the masters reloaded."""
+    with files.lock(layout.lock_file):
+        for profile_id in sorted({site.profile.id for site in sites.installed(layout)[0]}):
+            manifest = image.read_manifest(layout, profile_id, image.current(layout, profile_id))
+            wrong = image.verify(layout, manifest) if manifest else ()
+            if wrong and (not profiles or profile_id in profiles):
+                say(f"image {profile_id} is damaged and will be made anew: {', '.join(wrong[:5])}")
+                image.forget_inputs(layout, profile_id)
+                files.touch(refresh.pending(layout, profile_id))
+
+
+def settle(layout: Layout, found: Iterable[sites.Site], outdated: bool = False) -> tuple[str, ...]:
+    """Let Debian's masters take up new pools, or with `outdated` new libraries; returns what is in the way."""
+    known = [site for site in found if site.shared]
+    if not known and not layout.fresh_pools.is_dir():
+        return ()
+    from fpmjail import shared
+
+    return shared.settle(layout, known, outdated)
 
 
 def remember(layout: Layout, outcomes: Iterable[Outcome]) -> None:
@@ -133,13 +161,17 @@ def trigger(layout: Layout, names: frozenset[str], say: Say) -> None:
 
 
 def web(layout: Layout, say: Say) -> str | None:
-    """Reload each web server, and sshd, once for everything that was configured, then say which new sites answer."""
+    """Reload Debian's PHP-FPM, each web server, and sshd once for everything that was configured, then say which new
+    sites answer."""
     from fpmjail import sftp
     from fpmjail import web as servers
 
     found, _ = sites.installed(layout)
+    files.make_directory(layout.run, 0, 0, 0o755)
+    with files.lock(layout.lock_file):
+        pools = settle(layout, found)
     words, trouble = servers.reload_all(layout, found)
-    troubles = [text for text in (trouble, sftp.reload(layout)) if text]
+    troubles = [text for text in (*pools, trouble, sftp.reload(layout)) if text]
     for text in (*words, *troubles):
         say(text)
     announce(layout, found, say)

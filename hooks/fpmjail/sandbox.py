@@ -17,7 +17,7 @@ def directives(site: Site) -> tuple[tuple[str, str], ...]:
     writable = " ".join(f"+{path}" for path in site.filesystem.writable)
     return (
         *site.sandbox,
-        ("BindPaths", " ".join(map(str, site.filesystem.bind))),
+        *((("BindPaths", " ".join(map(str, site.filesystem.bind))),) if site.filesystem.bind else ()),
         *(("BindReadOnlyPaths", f"-{directory}") for _, directory in site.jail.sockets),
         ("TemporaryFileSystem", SHARED_MEMORY),
         ("ReadWritePaths", writable),

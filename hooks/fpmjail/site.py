@@ -37,6 +37,7 @@ _PACKAGES = r"[a-z0-9][a-z0-9+.-]{1,100}( \| [a-z0-9][a-z0-9+.-]{1,100}){0,9}"
 _LINE = r"[^\x00-\x1f\x7f]{0,1023}"
 
 
+DEDICATED, SHARED = "dedicated", "shared"
 SERVER_DIRECTORIES = {"mysql": Path("/run/mysqld"), "postgresql": Path("/run/postgresql"), "redis": Path("/run/redis")}
 
 
@@ -110,8 +111,20 @@ class Paths:
 
 
 @dataclass(frozen=True, slots=True)
+class Inside:
+    """Where the same things lie for PHP."""
+
+    base: Path
+    document_root: Path
+    logs: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Units:
-    """The systemd units that the site's package ships."""
+    """The systemd units of the site: its package's own, but for the `service` of a shared site, which is Debian's.
+
+    `socket` is empty for a shared site: its pool listens itself.
+    """
 
     service: str
     socket: str
@@ -189,7 +202,8 @@ class Sftp:
 class Site:
     """One installed website. `writable` is relative to the document root; `sandbox` keeps its order.
 
-    `environment` is that of everything that runs for the site; `sftp` None means that there is none.
+    `environment` is that of everything that runs for the site; `sftp` None means that there is none. `compat_link`
+    makes the paths of outside good in the chroot of a shared site.
     """
 
     name: str
@@ -214,6 +228,18 @@ class Site:
     cron: tuple[Job, ...] = ()
     sftp: Sftp | None = None
     programs: tuple[Program, ...] = ()
+    compat_link: bool = False
+
+    @property
+    def shared(self) -> bool:
+        """True for a pool of Debian's FPM in a chroot, False for a sealed master of its own."""
+        return self.isolation == SHARED
+
+    @property
+    def inside(self) -> Inside:
+        """The site's places as its PHP sees them."""
+        places = (self.paths.base, self.paths.document_root, self.paths.logs)
+        return Inside(*(_within(self.paths.jail, path) if self.shared else path for path in places))
 
     @property
     def capabilities(self) -> tuple[str, ...]:
@@ -263,6 +289,11 @@ class _Fields:
         if not isinstance(value, bool):
             raise _Problem(self._name(name), "must be true or false")
         return value
+
+    def empty_or_null(self, name: str) -> str:
+        if self._take(name) is not None:
+            raise _Problem(self._name(name), "must be null")
+        return ""
 
     def path(self, name: str) -> Path:
         return _path(self._take(name), self._name(name))
@@ -404,39 +435,74 @@ def _user(fields: _Fields) -> User:
     return user
 
 
-def _paths(fields: _Fields, name: str) -> Paths:
+def _within(jail: Path, path: Path) -> Path:
+    """A path of the host as the chroot `jail` shows it."""
+    return Path("/") / path.relative_to(jail)
+
+
+def _paths(fields: _Fields, name: str, isolation: str) -> Paths:
+    inside = fields.fields("inside")
     paths = Paths(**{key: fields.path(key) for key in Paths.__dataclass_fields__})
     fields.end()
-    layout = Layout()
-    for key, wanted in (
-        ("jail", layout.jail(name)),
-        ("socket", layout.run / f"{name}.sock"),
-        ("logs", Path("/var/log/fpmjail") / name),
-    ):
+    for key, wanted in (_shared_places if isolation == SHARED else _dedicated_places)(name):
         if getattr(paths, key) != wanted:
             raise _Problem(f"paths.{key}", f"must be {wanted}")
     if not paths.document_root.is_relative_to(paths.base):
         raise _Problem("paths.document_root", f"must be {paths.base} or lie below it")
+    _inside(inside, paths, isolation)
     return paths
 
 
-def _units(fields: _Fields, package: str) -> Units:
+def _dedicated_places(name: str) -> tuple[tuple[str, Path], ...]:
+    layout = Layout()
+    return (
+        ("jail", layout.jail(name)),
+        ("socket", layout.run / f"{name}.sock"),
+        ("logs", layout.logs(name)),
+    )
+
+
+def _shared_places(name: str) -> tuple[tuple[str, Path], ...]:
+    layout = Layout()
+    chroot = layout.chroot(name)
+    return (
+        ("jail", chroot),
+        ("base", chroot / "var/www" / name),
+        ("socket", layout.run / f"{name}.sock"),
+        ("logs", chroot / "var/log/fpmjail" / name),
+    )
+
+
+def _inside(fields: _Fields, paths: Paths, isolation: str) -> None:
+    """What the generator tells must be what this runtime would say itself."""
+    for key in Inside.__dataclass_fields__:
+        outside: Path = getattr(paths, key)
+        wanted = _within(paths.jail, outside) if isolation == SHARED else outside
+        if fields.path(key) != wanted:
+            raise _Problem(f"paths.inside.{key}", f"must be {wanted}")
+    fields.end()
+
+
+def _units(fields: _Fields, package: str, isolation: str) -> Units:
+    shared = isolation == SHARED
     units = Units(
-        service=fields.text("service", _UNIT),
-        socket=fields.text("socket", _UNIT),
+        service=fields.text("service", rf"php{_PHP}-fpm\.service" if shared else _UNIT),
+        socket=fields.empty_or_null("socket") if shared else fields.text("socket", _UNIT),
         mounts=fields.texts("mounts", _UNIT),
         paths=fields.texts("paths", _UNIT),
     )
     fields.end()
-    for key in ("service", "socket"):
+    for key in () if shared else ("service", "socket"):
         if getattr(units, key) != f"{package}.{key}":
             raise _Problem(f"units.{key}", f"must be {package}.{key}")
     return units
 
 
-def _filesystem(fields: _Fields) -> Filesystem:
+def _filesystem(fields: _Fields, isolation: str) -> Filesystem:
     filesystem = Filesystem(fields.path_list("bind"), fields.path_list("writable"))
     fields.end()
+    if isolation == SHARED and filesystem.bind:
+        raise _Problem("filesystem.bind", "must be empty: the data of a shared site lies in its chroot")
     return filesystem
 
 
@@ -524,6 +590,7 @@ def _sftp(fields: _Fields | None, name: str) -> Sftp | None:
 def _site(fields: _Fields) -> Site:
     name = fields.text("site", NAME)
     package = fields.text("package", re.escape(f"site-{name}-jail"))
+    isolation = fields.choice("isolation", DEDICATED, SHARED)
     site = Site(
         name=name,
         package=package,
@@ -531,13 +598,13 @@ def _site(fields: _Fields) -> Site:
         release=fields.text("release", r"[a-z][a-z0-9-]{0,30}"),
         generator=fields.text("generator"),
         source=fields.text("source"),
-        isolation=fields.choice("isolation", "dedicated"),
+        isolation=isolation,
         user=_user(fields.fields("user")),
         profile=_profile(fields.fields("profile")),
-        paths=_paths(fields.fields("paths"), name),
-        units=_units(fields.fields("units"), package),
+        paths=_paths(fields.fields("paths"), name, isolation),
+        units=_units(fields.fields("units"), package, isolation),
         sandbox=fields.pairs("sandbox"),
-        filesystem=_filesystem(fields.fields("filesystem")),
+        filesystem=_filesystem(fields.fields("filesystem"), isolation),
         jail=_jail(fields.fields("jail")),
         php=_php(fields.fields("php")),
         web=_web(fields.fields("web")),
@@ -546,10 +613,20 @@ def _site(fields: _Fields) -> Site:
         cron=tuple(_job(job, package) for job in fields.objects("cron")),
         sftp=_sftp(fields.fields_or_null("sftp"), name),
         programs=tuple(map(_program, fields.objects("programs"))),
+        compat_link=fields.truth("compat_link"),
         origins=fields.table("origins"),
     )
     fields.end()
+    _agree(site)
     return site
+
+
+def _agree(site: Site) -> None:
+    """What two fields say about the same thing."""
+    if site.shared and site.units.service != f"php{site.php.version}-fpm.service":
+        raise _Problem("units.service", f"must be php{site.php.version}-fpm.service")
+    if site.compat_link and not site.shared:
+        raise _Problem("compat_link", "is for shared sites only")
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

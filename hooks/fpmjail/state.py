@@ -26,6 +26,7 @@ class State:
     web_refused: str | None = None
     sftp_refused: str | None = None
     disabled: bool = False
+    isolation: str = "dedicated"
 
 
 def read(layout: Layout, name: str) -> State | None:

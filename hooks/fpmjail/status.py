@@ -6,27 +6,31 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from fpmjail import capability, cron, dropin, facts, fpm, image, run, state, systemd, web
+from fpmjail import capability, checked, cron, dropin, facts, fpm, image, run, state, systemd, web
 from fpmjail import site as sites
 from fpmjail.layout import Layout
 from fpmjail.site import Profile, Site
 
 if TYPE_CHECKING:
-    from fpmjail.check import Finding
+    from fpmjail import outside
+    from fpmjail.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)
 class SiteRow:
-    """One site; `service` is systemd's word, `warnings` say what to do."""
+    """One site; `service` is systemd's word, `check` the outcome of the last one, `warnings` say what to do."""
 
     name: str
     version: str
     image: str
     configured: str
     service: str
+    isolation: str
     enabled: bool
     jobs: tuple[cron.Fate, ...]
     warnings: tuple[str, ...]
+    check: str = "never"
+    checked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ def site_row(layout: Layout, site: Site) -> SiteRow:
     """One site."""
     known = state.read(layout, site.name)
     jobs = cron.fates(site)
+    last = checked.recall(layout, site.name)
     return SiteRow(
         name=site.name,
         version=site.version,
@@ -86,9 +91,12 @@ def site_row(layout: Layout, site: Site) -> SiteRow:
         service=systemd.properties(site.units.service, "ActiveState")["ActiveState"]
         if systemd.running()
         else "unknown",
+        isolation=site.isolation,
         enabled=web.enabled(site),
         jobs=jobs,
         warnings=(*site_warnings(layout, site, known), *job_warnings(jobs)),
+        check=str(last) if last else "never",
+        checked=last.when if last else "",
     )
 
 
@@ -96,7 +104,17 @@ def site_warnings(layout: Layout, site: Site, known: state.State | None) -> tupl
     """What an admin should do about a site."""
     if known is None:
         return (f"not configured: dpkg --configure {site.package}",)
-    return (*unapplied(layout, site, known), *refusals(known))
+    return (*unapplied(layout, site, known), *refusals(known), *pool_warnings(layout, site, known))
+
+
+def pool_warnings(layout: Layout, site: Site, known: state.State) -> tuple[str, ...]:
+    """What keeps the pool of a shared site from Debian's master."""
+    if not site.shared or known.disabled:
+        return ()
+    from fpmjail import shared
+
+    words = shared.waiting(layout, site)
+    return (words,) if words else ()
 
 
 def job_warnings(jobs: tuple[cron.Fate, ...]) -> tuple[str, ...]:
@@ -169,12 +187,12 @@ def is_on(layout: Layout, site: Site) -> bool:
     return known is None or not known.disabled
 
 
-def check_site(layout: Layout, site: Site) -> tuple[Finding, ...]:
-    """Everything that `fpmjail check` finds about a site."""
+def check_site(layout: Layout, site: Site, host: outside.Host | None = None) -> tuple[Finding, ...]:
+    """Everything that `fpmjail check` finds about a site; `host` is asked the same outside of the jail."""
     from fpmjail import check
 
     known = state.read(layout, site.name) or state.State()
-    return check.check(layout, site, (*unapplied(layout, site, known), *refusals(known)))
+    return check.check(layout, site, (*unapplied(layout, site, known), *refusals(known)), host)
 
 
 def timer_word(fate: cron.Fate) -> str:
@@ -192,8 +210,11 @@ def text(seen: Status) -> str:
     from fpmjail import table
 
     sites_table = table.render(
-        ("SITE", "VERSION", "IMAGE", "SERVICE", "VHOST", "CONFIGURED"),
-        [(r.name, r.version, r.image, r.service, "on" if r.enabled else "off", r.configured) for r in seen.sites],
+        ("SITE", "VERSION", "IMAGE", "PHP", "SERVICE", "VHOST", "LAST CHECK", "CONFIGURED"),
+        [
+            (r.name, r.version, r.image, r.isolation, r.service, "on" if r.enabled else "off", r.check, r.configured)
+            for r in seen.sites
+        ],
     )
     images_table = table.render(
         ("IMAGE", "PHP", "GENERATION", "BUILT", "FRESH", "SITES"),

@@ -11,13 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from fpmjail.check import Finding, Level
+from fpmjail.finding import NOT_ASKED, Finding, Level, Verdict
 from fpmjail.probe import printable
 
 GAP = "  "
 NARROWEST = 24  # a last column narrower than this is not wrapped: lines would be longer than they are wide
 LONGEST_CELL = 2000
 COLOURS = {Level.GOOD: "32", Level.WARNING: "33", Level.BAD: "1;31"}
+WORKING = (Verdict.OK, Verdict.BETTER)
+BROKEN = (Verdict.JAIL, Verdict.HOST)
 VERDICTS = {Level.GOOD: "good", Level.WARNING: "WARNING", Level.BAD: "BAD"}
 
 
@@ -60,21 +62,42 @@ def _wrap(text: str, width: int) -> list[str]:
 
 
 def findings(found: Sequence[Finding], on: Paper | None = None) -> str:
-    """Every finding with its verdict; below the table what to do about each that is not good."""
+    """Capabilities inside and outside of the jail, every other finding, and how to mend what is not good."""
     on = on or paper()
-    rows = [(VERDICTS[one.level], one.topic, one.name, one.seen) for one in found]
-    text = render(("VERDICT", "TOPIC", "WHAT", "SEEN"), rows, on.width)
+    compared = capabilities([one for one in found if one.verdict], on.width)
+    rows = [(VERDICTS[one.level], one.topic, one.name, one.seen) for one in found if not one.verdict]
+    ruled = render(("VERDICT", "TOPIC", "WHAT", "SEEN"), rows, on.width)
+    tables = [compared, ruled]
     if on.colour:
-        text = "\n".join(_painted(line) for line in text.splitlines())
-    return "\n\n".join(filter(None, (text, remedies(found, on.width), summary(found))))
+        tables = ["\n".join(map(_painted, text.splitlines())) for text in tables]
+    return "\n\n".join(filter(None, (*tables, remedies(found, on.width), summary(found))))
+
+
+def capabilities(found: Sequence[Finding], width: int = 100) -> str:
+    """What the jail makes of each capability, compared with the same PHP outside, and how to mend it."""
+    rows = [
+        (one.name, _brief(one.outside), "works" if one.verdict in WORKING else "fails", one.verdict, one.origin or "-")
+        for one in found
+    ]
+    headers = ("CAPABILITY", "OUTSIDE", "JAIL", "VERDICT", "LINE")
+    left = sum(max(map(len, column)) + len(GAP) for column in zip(headers, *rows, strict=True))
+    if width - left < NARROWEST or all(one.good for one in found):
+        return render(headers, rows, width)
+    fixes = [one.fix or "-" for one in found]
+    return render((*headers, "HOW TO FIX"), [(*row, fix) for row, fix in zip(rows, fixes, strict=True)], width)
+
+
+def _brief(outside: str) -> str:
+    return outside if outside in ("works", NOT_ASKED) else "fails"
 
 
 def _painted(line: str) -> str:
     level = next((level for level, word in VERDICTS.items() if line.startswith(word + " ")), None)
-    if level is None:
-        return line
-    word = VERDICTS[level]
-    return f"\x1b[{COLOURS[level]}m{word}\x1b[0m{line[len(word) :]}"
+    if level is not None:
+        word = VERDICTS[level]
+        return f"\x1b[{COLOURS[level]}m{word}\x1b[0m{line[len(word) :]}"
+    verdict = next((verdict for verdict in BROKEN if f"{GAP}{verdict}{GAP}" in line), None)
+    return line if verdict is None else line.replace(verdict, f"\x1b[{COLOURS[Level.BAD]}m{verdict}\x1b[0m", 1)
 
 
 def remedies(found: Sequence[Finding], width: int = 100) -> str:
@@ -87,7 +110,9 @@ def remedies(found: Sequence[Finding], width: int = 100) -> str:
 def _remedy(one: Finding, width: int) -> list[str]:
     where = f" ({one.origin})" if one.origin else ""
     head = printable(f"{VERDICTS[one.level]}: {one.topic}, {one.name}{where}", LONGEST_CELL)
-    return [head, *(f"    {line}" for line in _wrap(printable(one.fix, LONGEST_CELL), width - 4) if one.fix)]
+    compared = (f"{one.verdict}: {one.seen}", f"outside: {one.outside}") if one.verdict else ()
+    words = filter(None, (*compared, one.fix))
+    return [head, *(f"    {line}" for text in words for line in _wrap(printable(text, LONGEST_CELL), width - 4))]
 
 
 def summary(found: Sequence[Finding]) -> str:

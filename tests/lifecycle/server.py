@@ -86,11 +86,18 @@ class Server:
         self.write(place, code)
         self.run("chown", f"_site-{site}:", place)
 
-    def check(self, site: str = "example") -> list[dict[str, Any]]:
-        """The findings of `fpmjail check SITE`."""
-        answer = self.run("fpmjail", "check", site, "--json", check=False)
+    def check_all(self) -> dict[str, list[dict[str, Any]]]:
+        """`fpmjail check --all`: the findings by site, `(server)` for what belongs to none."""
+        answer = self.run("fpmjail", "check", "--all", "--json", check=False)
         assert answer.stdout, answer.output
-        return list(json.loads(answer.stdout)[site])
+        found = dict(json.loads(answer.stdout))
+        bad = any(finding["level"] == "bad" for findings in found.values() for finding in findings)
+        assert answer.returncode == int(bad or bool(answer.stderr)), answer.output
+        return found
+
+    def check(self, site: str = "example") -> list[dict[str, Any]]:
+        """What `fpmjail check --all` finds about one site."""
+        return self.check_all()[site]
 
     def faults(self, site: str = "example") -> list[dict[str, Any]]:
         """The findings that say that something is broken or open."""

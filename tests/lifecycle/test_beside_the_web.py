@@ -129,7 +129,7 @@ def test_a_command_sees_what_the_sites_php_sees(server: Server) -> None:
 
 
 def test_words_streams_and_exit_status_are_passed_on_as_they_are(server: Server) -> None:
-    words = ["$HOME", "${HOME}", "$$", "%h %%", "a b", 'q"\'\\', "", "--help", "--", "*"]
+    words = ["$HOME", "${HOME}", "$$", "%h %%", "a b", "q\"'\\", "", "--help", "--", "*"]
     code = "echo json_encode(array_slice($argv, 1)), stream_get_contents(STDIN); fwrite(STDERR, 'oops'); exit(42);"
     answer = execute(server, "php", "-r", code, "--", *words, input=" from outside")
     assert (answer.returncode, answer.stderr) == (42, "oops")

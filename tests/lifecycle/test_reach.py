@@ -90,6 +90,25 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         head = question[:2] + bytes((129, 128, 0, 1, 0, bool(answer), 0, 0, 0, 0))
         server.sendto(head + question[12:end] + answer, client)
 """
+BURSTS = """
+import glob, json, os, random, time
+live = glob.glob("/var/lib/fpmjail/images/*/live/resolv.conf")
+chance, seconds = random.Random(2026), []
+stub = "/run/systemd/resolve/stub-resolv.conf"
+for number in range(12):
+    for step in range(chance.randint(1, 4)):
+        time.sleep(chance.uniform(0, 0.3))
+        text = f"nameserver 127.0.0.1\\n# {number} {step}\\n"
+        with open(f"{stub}.new", "w") as file:
+            file.write(text)
+        os.rename(f"{stub}.new", stub)
+    changed = time.monotonic()
+    while any(open(place).read() != text for place in live) and time.monotonic() - changed < 20:
+        time.sleep(0.01)
+    seconds.append(round(time.monotonic() - changed, 2))
+    time.sleep(chance.uniform(0, 1))
+print(json.dumps(seconds))
+"""
 LISTENER = """
 import os, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
@@ -224,11 +243,29 @@ def test_a_resolver_is_followed_through_systemd_resolveds_link(server: Server) -
     server.write(stub, "nameserver 127.0.0.53\n")
     server.run("ln", "-sfn", f"..{stub}", "/etc/resolv.conf")
     seconds_until(lambda: ask(server, "name", site="minimal")["name"] == "192.0.2.53")
-    seconds_until(lambda: not server.run("systemctl", "is-active", "-q", "fpmjail-refresh", check=False).good)
-    time.sleep(2)  # systemd watches the paths again only some time after their service has ended
     server.shell(f"printf 'nameserver 127.0.0.1\\n' >{stub}.new && mv {stub}.new {stub}")
-    assert seconds_until(lambda: ask(server, "name", site="minimal")["name"] == "192.0.2.1") < 20
+    assert seconds_until(lambda: ask(server, "name", site="minimal")["name"] == "192.0.2.1") < 5
     assert finding(server, "resolver", "minimal")["level"] == "good"
+
+
+def test_every_change_of_resolv_conf_is_followed_within_a_second_the_quickest_ones_too(server: Server) -> None:
+    """Bursts of changes at random distances: many fall into moments in which systemd does not watch."""
+    server.write("/opt/burst.py", BURSTS)
+    seconds = json.loads(server.run("python3", "/opt/burst.py").stdout)
+    print(seconds)
+    assert len(seconds) == 12 and sorted(seconds)[9] < 1, seconds  # a busy machine may be late once or twice
+
+
+def test_a_resolver_is_followed_while_dpkg_keeps_a_refresh_waiting(server: Server) -> None:
+    lock = "f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(60)"
+    server.run("systemd-run", "-q", "--unit=holds-dpkg", "python3", "-c", f"import fcntl, time; {lock}")
+    server.run("systemctl", "start", "--no-block", "fpmjail-refresh")
+    stub = "/run/systemd/resolve/stub-resolv.conf"
+    for address, answer in (("127.0.0.53", "192.0.2.53"), ("127.0.0.1", "192.0.2.1")):
+        server.shell(f"printf 'nameserver {address}\\n' >{stub}.new && mv {stub}.new {stub}")
+        assert seconds_until(lambda answer=answer: ask(server, "name", site="minimal")["name"] == answer) < 5  # type: ignore[misc]
+    assert server.run("systemctl", "show", "-P", "ActiveState", "fpmjail-refresh").stdout == "activating\n"
+    server.run("systemctl", "stop", "holds-dpkg", "fpmjail-refresh")
 
 
 def test_a_dangling_resolv_conf_keeps_the_last_one_and_is_named(server: Server) -> None:

@@ -33,7 +33,7 @@ SERVER_PACKAGES = """
     systemd systemd-sysv dbus iproute2 procps ca-certificates netbase tzdata locales logrotate init-system-helpers
     phpX-fpm phpX-cli phpX-curl phpX-gd phpX-intl phpX-mbstring phpX-mysql phpX-xml phpX-zip php-apcu
     apache2 nginx curl openssl python3 python3-pyelftools unattended-upgrades needrestart strace
-    mariadb-server openssh-server msmtp
+    mariadb-server openssh-server msmtp prometheus-node-exporter
 """
 BUILDER_PACKAGES = """
     build-essential lintian man-db shellcheck apt-utils gpg gpg-agent ca-certificates
@@ -60,7 +60,7 @@ TREE_FILES = {
 MASKED_UNITS = (
     "apt-daily.service", "apt-daily.timer", "apt-daily-upgrade.service", "apt-daily-upgrade.timer",
     "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer", "logrotate.timer", "mariadb.service", "nginx.service",
-    "phpsessionclean.timer", "ssh.service", "ssh.socket",
+    "phpsessionclean.timer", "prometheus-node-exporter.service", "ssh.service", "ssh.socket",
 )  # fmt: skip
 
 

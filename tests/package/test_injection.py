@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +29,7 @@ NASTY = (
 REFUSED = re.compile(r"\$\{|\$pool|^expr=", re.IGNORECASE)
 """What BuildError is for: tests/unit/test_render.py."""
 HEADER = re.compile(r'Header always set X-A (".*") "expr=-z %\{resp:X-A\}"')
+TOLD = re.compile(r'ProxyFCGISetEnvIf "?true"? (?:CONTEXT_)?DOCUMENT_ROOT (".*")')
 CALM = settings(
     max_examples=4,
     deadline=None,
@@ -71,9 +73,9 @@ class Strings:
     writable: str
     file: str
 
-    def site(self) -> Site:
+    def site(self, isolation: str = "dedicated") -> Site:
         """A site that has them."""
-        site = shop()
+        site = shop(f"isolation: {isolation}\n")
         tls = Tls(f"{SEEN_AS}/tls/{self.certificate}", f"{SEEN_AS}/tls/{self.key}", True)
         web = replace(
             site.web,
@@ -87,7 +89,11 @@ class Strings:
             settings=(("a.b", self.setting), ("error_reporting", self.error_level)),
             env=(("A", self.variable),),
         )
-        origins = (("site", Location(self.file, 1, 1)), ("writable[0]", Location(f"{self.file}\nx", 1, 1)))
+        origins = (
+            ("site", Location(self.file, 1, 1)),
+            ("isolation", Location(self.file, 2, 1)),
+            ("writable[0]", Location(f"{self.file}\nx", 1, 1)),
+        )
         return replace(site, web=web, php=php, writable=(self.writable,), origins=origins)
 
 
@@ -96,9 +102,11 @@ BATCHES = st.lists(STRINGS, min_size=30, max_size=30)
 HARMLESS = Strings("a", "1", "b", "c", "d", "e", "f", "g", "h", "i.yaml")
 
 
-def with_plans(batch: Sequence[Strings], release: str) -> list[tuple[Strings, PackagePlan]]:
+def with_plans(
+    batch: Sequence[Strings], release: str, isolation: str = "dedicated"
+) -> list[tuple[Strings, PackagePlan]]:
     """Every site of a batch with its plan."""
-    return [(strings, planned(strings.site(), release)) for strings in batch]
+    return [(strings, planned(strings.site(isolation), release)) for strings in batch]
 
 
 def unquoted(argument: str) -> str:
@@ -108,17 +116,24 @@ def unquoted(argument: str) -> str:
     return re.sub(r'\\(["\\])', r"\1", argument[1:-1])
 
 
+def computed(value: str) -> str:
+    """What a string of an expression without anything to compute comes to (util_expr_scan.l, <str>)."""
+    assert not re.search(r"(?<!\\)(?:\\\\)*[%$]", value), value
+    return re.sub(r"\\(.)", r"\1", value)
+
+
 def sent(header: str) -> str:
     """The value that mod_headers makes of a format string without `%` items (parse_misc_string)."""
     return header.replace("%%", "%").replace("\\\\", "\\")
 
 
+@pytest.mark.parametrize("isolation", ["dedicated", "shared"])
 @CALM
 @given(BATCHES)
 def test_apache_finds_no_directive_that_is_not_ours(
-    real_parsers: RealParsers, release: str, batch: list[Strings]
+    real_parsers: RealParsers, release: str, isolation: str, batch: list[Strings]
 ) -> None:
-    sites = with_plans([HARMLESS, *batch], release)
+    sites = with_plans([HARMLESS, *batch], release, isolation)
     real_parsers.put("tls", [], "")
     for strings, _ in sites:
         for name in (strings.certificate, strings.key):
@@ -131,6 +146,9 @@ def test_apache_finds_no_directive_that_is_not_ours(
         assert [sent(unquoted(header[1])) for header in headers if header] == [strings.header] * 2
         certificates = {unquoted(line.split(" ", 1)[1]) for line in found if line.startswith("SSLCertificateFile ")}
         assert certificates == {f"{SEEN_AS}/tls/{strings.certificate}"}
+        roots = [TOLD.fullmatch(line) for line in found if line.startswith("ProxyFCGISetEnvIf")]
+        told = {computed(unquoted(root[1])) for root in roots if root}
+        assert told == ({f"/var/www/shop/{strings.root}"} if isolation == "shared" else set()), strings
 
 
 @CALM
@@ -174,12 +192,15 @@ def test_systemd_watches_the_paths_that_were_given(real_parsers: RealParsers, re
         assert {path for _, path in watched} == {directory, f"{directory}/{name}", f"{directory}/key"}
 
 
+@pytest.mark.parametrize("isolation", ["dedicated", "shared"])
 @CALM
 @given(BATCHES)
-def test_dash_reads_every_path_as_one_word(real_parsers: RealParsers, release: str, batch: list[Strings]) -> None:
-    sites = with_plans(batch, release)
+def test_dash_reads_every_path_as_one_word(
+    real_parsers: RealParsers, release: str, isolation: str, batch: list[Strings]
+) -> None:
+    sites = with_plans(batch, release, isolation)
     scripts = [dict(package.scripts)["postrm"] for _, package in sites]
-    calls = ["".join(re.findall(r"^\t\t(remove_empty .*\n)", script, re.MULTILINE)) for script in scripts]
+    calls = ["".join(re.findall(r"^\t+(remove_empty .*\n)", script, re.MULTILINE)) for script in scripts]
     printed = real_parsers.dash([f"remove_empty() {{ printf '%s\\0' \"$@\"; }}\n{call}" for call in calls])
     assert printed == [[f"{strings.root}/{strings.writable}", strings.root] for strings, _ in sites]
     everything = [text for _, package in sites for _, text in package.scripts]

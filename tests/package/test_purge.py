@@ -55,6 +55,7 @@ class Chroot:
 
     bench: Container
     root: str = ""
+    ours: tuple[str, ...] = OURS
 
     def shell(self, script: str) -> str:
         return self.bench.shell(f"ROOT='{self.root}'; {script}").stdout
@@ -69,7 +70,7 @@ class Chroot:
     def left(self) -> list[str]:
         """What is still there of the site."""
         found = self.bench.shell(
-            f"for place in {' '.join(OURS)}; do find '{self.root}'$place || true; done 2>/dev/null"
+            f"for place in {' '.join(self.ours)}; do find '{self.root}'$place || true; done 2>/dev/null"
         )
         return sorted(line.removeprefix(self.root) for line in found.stdout.splitlines())
 

@@ -80,8 +80,9 @@ def test_a_job_has_a_timer_and_a_service() -> None:
     assert {"WorkingDirectory=/var/www/shop/htdocs", "SyslogIdentifier=site-shop-jail-cron-nightly"} <= set(service)
 
 
-def test_a_job_stands_behind_the_walls_of_the_sites_php() -> None:
-    package = planned(shop(NIGHTLY))
+@pytest.mark.parametrize("jail", ["", "jail: {mysql: socket, postgresql: socket, proc: host}\n"])
+def test_a_job_stands_behind_the_walls_of_the_sites_php_and_reaches_what_it_reaches(jail: str) -> None:
+    package = planned(shop(NIGHTLY + jail))
     job, php = (setting_lines(text(package, ending)) for ending in ("-cron-nightly.service", "-jail.service"))
     walls = php[php.index("User=_site-shop") :]
     assert [line for line in job if line in walls] == [line for line in walls if line != "RootDirectoryStartOnly=yes"]

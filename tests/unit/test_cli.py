@@ -2,13 +2,15 @@
 """What the commands print, write and return."""
 
 import json
+import os
 import runpy
+import signal
 from pathlib import Path
 
 import pytest
 
-from fpmjail_deb import cli
-from fpmjail_deb.errors import BuildError
+from fpmjail_deb import building, cli
+from fpmjail_deb.errors import BuildError, OutputError
 from fpmjail_deb.starter import starter
 
 GOOD = "site: shop\nmaintainer: Ann Other <ann@example.org>\ndomains: [shop.example.org]\n"
@@ -87,7 +89,7 @@ def test_plan_shows_what_each_package_holds(capsys: Captured) -> None:
     assert "  0644  /etc/logrotate.d/site-shop-jail (conffile)" in lines
     link = "/etc/apache2/sites-available/site-shop-jail.conf -> /usr/share/fpmjail/sites/shop/apache.conf"
     assert f"  link  {link}" in lines
-    assert "  scripts: postinst, postrm, prerm" in lines
+    assert "  scripts: postinst, postrm, preinst, prerm" in lines
 
 
 def test_plan_as_json_is_a_list_of_packages(capsys: Captured) -> None:
@@ -123,10 +125,29 @@ def test_build_prints_one_line_for_each_package(capsys: Captured) -> None:
     assert all(len(line.partition("  ")[2]) == cli.DIGITS_OF_SHA256 for line in lines)
 
 
-def test_build_writes_nothing_if_one_description_is_bad() -> None:
-    write("good.yaml", GOOD)
-    assert cli.main(["build", "good.yaml", write("bad.yaml", BAD), "-o", "debs"]) == 2
+def test_build_writes_nothing_if_every_description_is_bad(capsys: Captured) -> None:
+    assert cli.main(["build", write("bad.yaml", BAD), "-o", "debs"]) == 2
+    assert capsys.readouterr().err.endswith("fpmjail-deb: 2 problems in 1 file, nothing was written\n")
     assert not Path("debs").exists()
+
+
+def test_a_bad_description_keeps_no_other_site_from_being_built(capsys: Captured) -> None:
+    write("sites/good.yaml", GOOD + "releases: [trixie]\n")
+    write("sites/bad.yaml", BAD)
+    assert cli.main(["build", "sites", "-o", "debs"]) == 2
+    out, err = capsys.readouterr()
+    assert out.startswith("site-shop-jail_1.0.0+deb13_all.deb  ")
+    assert err.splitlines()[0] == "fpmjail-deb: 1 package made, 0 unchanged"
+    assert err.endswith("fpmjail-deb: 2 problems in 1 file, 1 site left out\n")
+
+
+def test_two_sites_that_want_the_same_are_both_left_out(capsys: Captured) -> None:
+    write("sites/a.yaml", GOOD)
+    write("sites/b.yaml", GOOD.replace("site: shop", "site: other"))
+    write("sites/c.yaml", GOOD.replace("shop", "third") + "releases: [trixie]\n")
+    assert cli.main(["build", "sites", "-o", "debs"]) == 2
+    assert [path.name for path in Path("debs").iterdir()] == ["site-third-jail_1.0.0+deb13_all.deb"]
+    assert capsys.readouterr().err.endswith("fpmjail-deb: 1 problem in 1 file, 2 sites left out\n")
 
 
 def test_build_for_a_release_leaves_out_the_sites_of_others(capsys: Captured) -> None:
@@ -138,13 +159,160 @@ def test_build_for_a_release_leaves_out_the_sites_of_others(capsys: Captured) ->
     assert "no site is for bookworm; add it: releases: [bookworm]" in capsys.readouterr().err
 
 
+def test_a_changed_site_under_an_old_version_is_refused_and_no_other(capsys: Captured) -> None:
+    write("sites/a.yaml", GOOD + "releases: [trixie]\n")
+    write("sites/b.yaml", GOOD.replace("shop", "other") + "releases: [trixie]\n")
+    assert cli.main(["build", "sites", "-o", "debs"]) == 0
+    write("sites/a.yaml", GOOD + "releases: [trixie]\nuid: 4001\n")
+    write("sites/b.yaml", GOOD.replace("shop", "other") + "releases: [trixie]\nuid: 4002\nversion: 1.1\n")
+    capsys.readouterr()
+    assert cli.main(["build", "sites", "-o", "debs"]) == 1
+    out, err = capsys.readouterr()
+    assert [line.partition("  ")[0] for line in out.splitlines()] == ["site-other-jail_1.1+deb13_all.deb"]
+    assert err == (
+        "fpmjail-deb: sites/a.yaml:1:1: version: debs/site-shop-jail_1.0.0+deb13_all.deb has another content; "
+        "to see it: fpmjail-deb diff debs/site-shop-jail_1.0.0+deb13_all.deb sites/a.yaml; write `version: 1.0.1`, or "
+        "`version: auto`\n"
+        "fpmjail-deb: 1 package made, 0 unchanged, 1 site failed\n"
+    )
+
+
+def test_what_is_published_already_is_not_built(capsys: Captured) -> None:
+    write("shop.yaml", GOOD + "version: auto\n")
+    assert cli.main(["build", "shop.yaml", "-o", "pool/s/site-shop-jail"]) == 0
+    assert cli.main(["build", "shop.yaml", "-o", "debs", "--against", "pool"]) == 0
+    assert list(Path("debs").iterdir()) == []
+    assert capsys.readouterr().err.endswith("fpmjail-deb: 0 packages made, 2 unchanged\n")
+
+
+def test_a_place_of_published_packages_that_is_none_is_a_mistake(capsys: Captured) -> None:
+    assert cli.main(["build", write("shop.yaml", GOOD), "--against", "missing", "-o", "debs"]) == 2
+    assert "missing: expected a directory with packages" in capsys.readouterr().err
+
+
 def test_a_failed_build_ends_with_1(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> Path:
-        raise BuildError("the disk is full", "make room")
+        raise BuildError("the template is bad", "mend it")
 
-    monkeypatch.setattr(cli, "build_package", fail)
-    assert cli.main(["build", write("shop.yaml", GOOD)]) == 1
-    assert capsys.readouterr().err == "fpmjail-deb: the disk is full; make room\n"
+    monkeypatch.setattr(building, "build_package", fail)
+    assert cli.main(["build", write("shop.yaml", GOOD), "-o", "debs"]) == 1
+    assert capsys.readouterr().err == (
+        "fpmjail-deb: the template is bad; mend it\nfpmjail-deb: 0 packages made, 0 unchanged, 1 site failed\n"
+    )
+
+
+def test_a_full_disk_ends_the_build_at_once(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> Path:
+        raise OutputError("debs/x cannot be written: No space left on device")
+
+    monkeypatch.setattr(building, "build_package", fail)
+    for name in ("a", "b", "c"):
+        write(f"sites/{name}.yaml", GOOD.replace("shop", name))
+    assert cli.main(["build", "sites", "-o", "debs", "-j1"]) == 1
+    assert capsys.readouterr().err == (
+        "fpmjail-deb: debs/x cannot be written: No space left on device\n"
+        "fpmjail-deb: 0 packages made, 0 unchanged, 1 site failed, 2 not tried\n"
+    )
+
+
+def test_an_interrupted_build_says_so(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> Path:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("the signal came too late")
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(building, "build_package", stop)
+    assert cli.main(["build", write("shop.yaml", GOOD), "-o", "debs", "-j1"]) == 130
+    assert capsys.readouterr().err == "fpmjail-deb: interrupted\n"
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_terminal_has_a_bar_and_a_pipe_has_not(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("shop.yaml", GOOD + "releases: [trixie]\n")
+    assert cli.main(["build", "shop.yaml", "-o", "one"]) == 0
+    assert "\r" not in capsys.readouterr().err
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    assert cli.main(["build", "shop.yaml", "-o", "two"]) == 0
+    assert "] 1/1 site-shop-jail" in capsys.readouterr().err
+
+
+def test_diff_tells_what_has_changed_since_the_last_package(capsys: Captured) -> None:
+    write("sites/shop.yaml", GOOD + "releases: [trixie]\nversion: auto\n")
+    write("sites/other.yaml", GOOD.replace("shop", "other") + "releases: [trixie]\nversion: auto\n")
+    assert cli.main(["build", "sites", "-o", "pool/debs"]) == 0
+    assert cli.main(["diff", "sites", "--against", "pool"]) == 0
+    assert capsys.readouterr().out.endswith("\n2 packages without a change\n")
+    write("sites/shop.yaml", GOOD + "releases: [trixie]\nversion: auto\nphp: {pool: {max_children: 9}}\n")
+    assert cli.main(["diff", "sites", "--against", "pool"]) == 1
+    out = capsys.readouterr().out
+    assert "      pm.max_children: 8 -> 9\n" in out
+    assert out.endswith("\n\n1 package without a change\n")
+
+
+def test_diff_compares_packages_and_descriptions(capsys: Captured) -> None:
+    write("old.yaml", GOOD)
+    write("new.yaml", GOOD + "version: 1.1\nuid: 4001\n")
+    assert cli.main(["build", "old.yaml", "-o", "debs"]) == cli.main(["build", "new.yaml", "-o", "debs"]) == 0
+    one, other = "debs/site-shop-jail_1.0.0+deb13_all.deb", "debs/site-shop-jail_1.1+deb13_all.deb"
+    for old, new in ((one, other), (one, "new.yaml"), ("old.yaml", other), ("old.yaml", "new.yaml")):
+        capsys.readouterr()
+        assert cli.main(["diff", "--json", "--release", "trixie", old, new]) == 1
+        [found] = json.loads(capsys.readouterr().out)
+        assert (found["old"]["version"], found["new"]["version"]) == ("1.0.0+deb13", "1.1+deb13")
+        assert {"part": "site", "where": "", "subject": "user.uid", "old": None, "new": "4001"} in found["changes"]
+    assert cli.main(["diff", one, one]) == 0
+
+
+def test_diff_shows_a_new_release_of_debian(capsys: Captured) -> None:
+    assert cli.main(["build", write("shop.yaml", GOOD), "-o", "debs"]) == 0
+    assert cli.main(["diff", *(f"debs/site-shop-jail_1.0.0+deb{number}_all.deb" for number in (12, 13))]) == 1
+    assert "      php.version: 8.2 -> 8.4\n".strip() in capsys.readouterr().out
+
+
+def test_diff_of_a_new_site_is_a_difference(capsys: Captured) -> None:
+    Path("pool").mkdir()
+    assert cli.main(["diff", write("shop.yaml", GOOD + "releases: [trixie]\n"), "--against", "pool"]) == 1
+    assert capsys.readouterr().out == "site-shop-jail for trixie: 1.0.0+deb13 is new, there is none in pool\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["shop.yaml"], "expected two packages or descriptions, found 1; or a directory of published packages with"),
+        (["a.deb", "shop.yaml"], "a.deb is no file; name a .deb that fpmjail-deb built"),
+        (["bad.deb", "shop.yaml"], "bad.deb is not a package that fpmjail-deb built: "),
+        (["shop.yaml", "other.yaml"], "site-shop-jail and site-other-jail are packages of different sites; choose one"),
+        (["shop.yaml", "old.yaml"], "there is no release that both are for: shop.yaml for trixie, old.yaml for"),
+        (["shop.yaml", "sites"], "sites: expected a package or one description, found 2; see --against"),
+        (["shop.yaml", "--against", "missing"], "missing: expected a directory with packages"),
+    ],
+)
+def test_what_cannot_be_compared_ends_with_2(arguments: list[str], words: str, capsys: Captured) -> None:
+    write("bad.deb", "!<arch>\nno package")
+    write("shop.yaml", GOOD + "releases: [trixie]\n")
+    write("old.yaml", GOOD + "releases: [bookworm]\n")
+    other = write("other.yaml", GOOD.replace("shop", "other") + "releases: [trixie]\n")
+    write("sites/a.yaml", GOOD)
+    write("sites/b.yaml", Path(other).read_text())
+    assert cli.main(["diff", *arguments]) == 2
+    assert capsys.readouterr().err.startswith(f"fpmjail-deb: {words}")
+
+
+def test_defaults_alone_can_be_checked_and_not_built(capsys: Captured) -> None:
+    write("sites/defaults.yaml", "version: auto\n")
+    assert cli.main(["check", "sites/defaults.yaml"]) == 0
+    assert capsys.readouterr().out == "sites/defaults.yaml: no mistake\n"
+    assert cli.main(["build", "sites/defaults.yaml", "-o", "debs"]) == 2
+    assert "found defaults only" in capsys.readouterr().err
+
+
+def test_a_warning_about_the_defaults_is_told_once(capsys: Captured) -> None:
+    write("sites/defaults.yaml", "web: {htaccess: all}\n")
+    write("sites/a.yaml", GOOD)
+    write("sites/b.yaml", GOOD.replace("shop", "other"))
+    assert cli.main(["check", "sites"]) == 0
+    assert capsys.readouterr().err.count("warning: sites/defaults.yaml:1:7: web.htaccess: ") == 1
 
 
 def test_an_output_that_is_no_directory_ends_with_1(capsys: Captured) -> None:
@@ -197,6 +365,8 @@ def test_new_in_a_directory_that_is_not_there_ends_with_1(capsys: Captured) -> N
 def test_schema_is_for_editors_or_for_people(capsys: Captured) -> None:
     assert cli.main(["schema"]) == 0
     assert json.loads(capsys.readouterr().out)["required"] == ["site", "maintainer", "domains"]
+    assert cli.main(["schema", "--defaults"]) == 0
+    assert json.loads(capsys.readouterr().out)["required"] == []
     assert cli.main(["schema", "--markdown"]) == 0
     assert capsys.readouterr().out.startswith("**site**\n:   ")
 
@@ -209,7 +379,9 @@ def test_help_teaches_by_example(command: tuple[str, ...], capsys: Captured) -> 
     assert "fpmjail-deb " + (command or ("new shop",))[0] in capsys.readouterr().out.partition("example")[2]
 
 
-@pytest.mark.parametrize("arguments", [[], ["biuld"], ["check"], ["plan", "f", "--release", "sid"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["biuld"], ["check"], ["plan", "f", "--release", "sid"], ["build", "f", "-j", "0"]]
+)
 def test_a_mistake_on_the_command_line_ends_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)

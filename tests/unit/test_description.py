@@ -146,10 +146,10 @@ ONE_PROBLEM = [
      ' "Ann <ann>"'),
     (f"maintainer: {'a' * 200} <ann@example.org>", "maintainer: expected at most 200 characters, found 218; make it"
      " shorter"),
-    ("version: v1.0", 'version: expected a version that begins with a digit such as 1.0.0, found "v1.0"; did you mean'
-     ' "1.0"?'),
-    ("version: 1:1.0-2", 'version: expected a version that begins with a digit such as 1.0.0, found "1:1.0-2"; use'
-     " digits, letters, dot, + and ~"),
+    ("version: v1.0", 'version: expected a version that begins with a digit such as 1.0.0, or auto, found "v1.0"; did'
+     ' you mean "1.0"?'),
+    ("version: 1:1.0-2", 'version: expected a version that begins with a digit such as 1.0.0, or auto, found "1:1.0-2";'
+     " use digits, letters, dot, + and ~"),
     (f"description: {'x' * 81}", "description: expected at most 80 characters, found 81; make it shorter"),
     ('description: ""', 'description: expected one line of at most 80 characters, found nothing; write something'),
     ('description: "x "', 'description: expected one line of at most 80 characters, found "x "; remove the space at its'
@@ -158,7 +158,7 @@ ONE_PROBLEM = [
     ("user: shop", "user: expected an underscore and a name of a-z, 0-9 and -, at most 31 characters, found"
      ' "shop"; begin it with _: _shop'),
     ("user: _apt", 'user: "_apt" cannot be used here; it is the account of a Debian package'),
-    ("isolation: shared", 'isolation: expected dedicated, found "shared"'),
+    ("isolation: none", 'isolation: expected dedicated or shared, found "none"'),
     # host names
     ("domains: shop.org", 'domains: expected a list of host names, found "shop.org"; write [shop.org]'),
     ("domains: []", "domains: expected a list of host names, found an empty one; add the first"),

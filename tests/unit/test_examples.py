@@ -7,6 +7,8 @@ import pytest
 
 from fpmjail_deb import fleet
 from fpmjail_deb.description import read_site, warnings
+from fpmjail_deb.folder import read_folder
+from fpmjail_deb.site import AUTOMATIC, WebServer
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 
@@ -25,3 +27,15 @@ def test_the_examples_fit_on_one_server() -> None:
 def test_the_smallest_example_has_three_lines() -> None:
     [minimal] = [path for path in EXAMPLES if path.stem == "minimal"]
     assert len(minimal.read_text().splitlines()) == 3
+
+
+def test_the_example_of_a_fleet_has_no_mistake_and_uses_its_defaults() -> None:
+    folder = read_folder([Path(EXAMPLES[0].parent, "fleet")])
+    assert folder.problems == fleet.problems(folder.sites) == ()
+    sites = {site.name: site for site in folder.sites}
+    assert sorted(sites) == ["map", "portal", "society"]
+    assert [dict(sites[name].web.headers).get("X-Frame-Options") for name in sorted(sites)] == [
+        None, "SAMEORIGIN", "SAMEORIGIN",
+    ]  # fmt: skip
+    assert sites["portal"].web.server is WebServer.NGINX
+    assert {site.version for site in folder.sites} == {AUTOMATIC}

@@ -52,3 +52,45 @@ def test_the_same_name_is_told_once() -> None:
 def test_each_of_three_sites_is_compared_with_the_first() -> None:
     found = said(site("a", "uid: 200"), site("b", "uid: 200"), site("c", "uid: 200"))
     assert [problem.partition(":")[0] for problem in found] == ["b.yaml", "c.yaml"]
+
+
+@pytest.mark.parametrize("host", ["www.a.org", "x.y.a.org", '"*.b.a.org"'])
+def test_a_name_that_the_wildcard_of_another_site_covers_is_told(host: str) -> None:
+    [found] = said(site("a", 'aliases: ["*.a.org"]'), site("b", f"aliases: [{host}]"))
+    name = host.strip('"')
+    message = f'b.yaml:4:11: aliases[0]: the host name "{name}" is covered by "*.a.org" of a.yaml:4:11; '
+    assert found.startswith(message)
+
+
+def test_a_wildcard_of_a_later_file_covers_names_too() -> None:
+    [found] = said(site("a", "aliases: [www.b.org]"), site("b", 'aliases: ["*.b.org"]'))
+    assert found.startswith('a.yaml:4:11: aliases[0]: the host name "www.b.org" is covered by "*.b.org" of b.yaml:4:11')
+
+
+@pytest.mark.parametrize("host", ["a.org", "ba.org", "a.org.net"])
+def test_a_wildcard_covers_only_what_is_below_it(host: str) -> None:
+    assert said(site("x", 'aliases: ["*.a.org"]'), site("b", f"aliases: [{host}]")) == []
+
+
+def test_a_site_may_have_names_below_its_own_wildcard() -> None:
+    assert said(site("a", 'aliases: ["*.a.org", www.a.org]')) == []
+
+
+def test_nginx_knows_the_more_precise_name() -> None:
+    nginx = "\nweb: {server: nginx}"
+    one, other = 'aliases: ["*.a.org"]', "aliases: [www.a.org]"
+    assert said(site("a", one + nginx), site("b", other + nginx)) == []
+    assert len(said(site("a", one + nginx), site("b", other))) == 1
+
+
+def test_two_jobs_that_would_be_one_unit_are_told() -> None:
+    job = "cron: [{{name: {}, schedule: daily, command: php a.php}}]"
+    [found] = said(site("a", job.format("b-jail-cron-c")), site("a-jail-cron-b", job.format("c")))
+    assert found.startswith(
+        'a-jail-cron-b.yaml:4:8: cron[0]: the timer "site-a-jail-cron-b-jail-cron-c.timer" is already that of a.yaml:4'
+    )
+
+
+def test_both_sites_of_a_clash_are_named() -> None:
+    [clash] = fleet.clashes([site("a"), site("b"), site("c", "domains: [a.org]")])
+    assert clash.sites == ("a", "c")

@@ -19,11 +19,12 @@ def fences(script: str) -> list[str]:
     return re.findall(r"^\t# begin (\S+) \(", script, re.MULTILINE)
 
 
-def test_a_site_has_three_scripts_and_nothing_to_do_before_unpacking() -> None:
-    assert list(SCRIPTS) == ["postinst", "postrm", "prerm"]
+def test_a_site_has_every_script() -> None:
+    assert list(SCRIPTS) == ["postinst", "postrm", "preinst", "prerm"]
 
 
 def test_snippets_run_in_their_order() -> None:
+    assert fences(SCRIPTS["preinst"]) == ["isolation"]
     assert fences(SCRIPTS["postinst"]) == ["accounts", "units", "configure", "reload"]
     assert fences(SCRIPTS["prerm"]) == ["remove", "slice"]
     assert fences(SCRIPTS["postrm"]) == [
@@ -42,9 +43,13 @@ def test_every_snippet_says_where_it_comes_from() -> None:
 
 
 def test_every_template_is_a_snippet() -> None:
-    used = {snippet.template for known in (True, False) for snippet in snippets(known, known, known)}
+    used = {
+        snippet.template
+        for known in (True, False)
+        for snippet in snippets(certificate=known, sftp=known, shared=known, programs=known)
+    }
     there = {f"maintscript/{path.name}" for path in (templates_directory() / "maintscript").iterdir()}
-    assert used == there - {"maintscript/script"}
+    assert used == there - {f"maintscript/{part}" for part in ("script", "mounted", "remove-empty")}
 
 
 @pytest.mark.parametrize("more", ["", "jail: {programs: [gs]}\n"])
@@ -86,7 +91,7 @@ def test_only_postinst_can_stop_an_installation() -> None:
     assert "elif ! fpmjail remove shop\n" in SCRIPTS["prerm"]
 
 
-@pytest.mark.parametrize("name", ["postinst", "prerm"])
+@pytest.mark.parametrize("name", ["preinst", "postinst", "prerm"])
 def test_an_unknown_argument_is_an_error(name: str) -> None:
     assert f'echo "{name} of site-shop-jail: unknown argument: $1" >&2\n\texit 1\n' in SCRIPTS[name]
 

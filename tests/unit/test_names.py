@@ -40,12 +40,13 @@ def test_all_names_of_a_site() -> None:
         names.base_directory("shop"): "/var/www/shop",
         names.log_directory("shop"): "/var/log/fpmjail/shop",
         names.jail_directory("shop"): "/var/lib/fpmjail/jails/shop",
-        names.image_directory("shop"): "/var/lib/fpmjail/jails/shop/.image",
+        names.chroot_directory("shop"): "/var/www/shop",
+        names.php_service("8.4"): "php8.4-fpm.service",
         names.socket_path("shop"): "/run/fpmjail/shop.sock",
         names.service_unit("shop"): "site-shop-jail.service",
         names.socket_unit("shop"): "site-shop-jail.socket",
         names.certificate_unit("shop"): "site-shop-jail-certificate.path",
-        names.mount_unit("shop"): "var-lib-fpmjail-jails-shop-.image.mount",
+        names.mount_unit("/var/www/shop/.image"): "var-www-shop-.image.mount",
         names.slice_unit("shop"): "fpmjail-shop.slice",
     }
     assert list(found) == list(found.values())
@@ -59,7 +60,7 @@ def test_the_longest_name_fits_everywhere() -> None:
     assert names.SITE_NAME.fullmatch(LONGEST)
     assert not names.SITE_NAME.fullmatch(LONGEST + "a")
     assert len(names.socket_path(LONGEST)) <= names.LONGEST_SOCKET_PATH
-    assert len(names.mount_unit(LONGEST)) <= names.LONGEST_UNIT
+    assert len(names.mount_unit(f"{names.jail_directory(LONGEST)}/.image")) <= names.LONGEST_UNIT
     assert len(names.user(LONGEST)) == names.LONGEST_USER
     assert names.USER_NAME.fullmatch(names.user(LONGEST))
 

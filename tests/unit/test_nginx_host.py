@@ -123,7 +123,7 @@ def test_a_size_that_slipped_through_is_refused_at_last() -> None:
     one = site()
     broken = replace(one, php=replace(one.php, settings=(("post_max_size", "1; root /"),)))
     with pytest.raises(BuildError, match="post_max_size"):
-        nginx_values(broken)
+        nginx_values(broken, "/")
 
 
 @given(LINE.filter(lambda line: "$" not in line))

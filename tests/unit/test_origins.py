@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from fpmjail_deb.origins import Origins, inert, origins
 from fpmjail_deb.site import Location
 from tests.sites import shop
 
 
-def at(line: int, file: str = "a/b/shop.yaml") -> Location:
+def at(line: int, file: str = "shop.yaml") -> Location:
     return Location(file, line, 3)
 
 
@@ -30,8 +34,22 @@ def test_a_part_without_a_place_is_where_the_whole_is() -> None:
     assert Origins("shop.yaml", (("domains", at(3)),)).place("domains[1]") == "shop.yaml:3"
 
 
-def test_the_directory_of_a_description_is_nobodys_business() -> None:
-    assert Origins("shop.yaml", (("site", at(1)),)).table() == {"site": "shop.yaml:1:3"}
+@pytest.mark.parametrize(
+    ("site_file", "defaults", "seen"),
+    [
+        ("a/b/shop.yaml", "a/b/defaults.yaml", "defaults.yaml"),
+        ("a/b/shop.yaml", "a/defaults.yaml", "../defaults.yaml"),
+        ("a/b/shop.yaml", "defaults.yaml", "../../defaults.yaml"),
+        ("shop.yaml", "../defaults.yaml", "../defaults.yaml"),
+        ("../b/shop.yaml", "../../defaults.yaml", "../../defaults.yaml"),
+        ("/srv/a/b/shop.yaml", "/srv/a/defaults.yaml", "../defaults.yaml"),
+        ("/srv/a/b/shop.yaml", "/defaults.yaml", "../../../defaults.yaml"),
+    ],
+)
+def test_the_directory_of_a_description_is_nobodys_business(site_file: str, defaults: str, seen: str) -> None:
+    site = replace(shop(), origins=(("site", at(1, site_file)), ("version", at(2, defaults))))
+    assert origins(site).table() == {"site": "shop.yaml:1:3", "version": f"{seen}:2:3"}
+    assert origins(site).note("site", "version") == f"site: shop.yaml:1, version: {seen}:2"
 
 
 def test_the_source_is_the_file_of_the_site() -> None:

@@ -97,7 +97,7 @@ def test_site_json_is_the_contract() -> None:
     read = description()
     assert list(read) == [
         "format", "generator", "source", "site", "package", "version", "release", "isolation", "user", "profile",
-        "paths", "units", "sandbox", "filesystem", "jail", "php", "web", "writable", "environment",
+        "paths", "compat_link", "units", "sandbox", "filesystem", "jail", "php", "web", "writable", "environment",
         "cron", "programs", "sftp", "origins",
     ]  # fmt: skip
     assert (read["format"], read["source"], read["package"]) == (1, "shop.yaml", "site-shop-jail")

@@ -58,7 +58,15 @@ def test_the_schema_for_editors_is_json_and_knows_no_other_keys() -> None:
         "minimum": 1,
         "maximum": 1000,
         "default": 8,
+        "examples": [20],
     }
+
+
+def test_the_schema_of_defaults_requires_nothing_and_has_no_key_of_one_site() -> None:
+    found = json.loads(json.dumps(schema.json_schema(defaults=True)))
+    assert found["required"] == []
+    assert not set(schema.OF_ONE_SITE) & set(found["properties"])
+    assert set(found["properties"]) == set(schema.json_schema()["properties"]) - set(schema.OF_ONE_SITE)  # type: ignore[call-overload]
 
 
 @FIELDS

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from fpmjail import check, facts, probe
-from fpmjail.check import Finding, Level
 from fpmjail.cron import Fate
 from fpmjail.facts import Entry, Master, Process, Visit
+from fpmjail.finding import Finding, Level, origin, ruled
 from fpmjail.mounts import Mount
 from fpmjail.places import SiteFault
 from fpmjail.probe import Result
@@ -88,8 +88,8 @@ def test_a_probe_that_passed_is_good() -> None:
 
 
 def test_the_line_of_a_key_is_found_through_its_first_item() -> None:
-    assert check.origin(SITE, "php.extensions") == "example.yaml:9"
-    assert check.origin(SITE, "web.htaccess") == ""
+    assert origin(SITE, "php.extensions") == "example.yaml:9"
+    assert origin(SITE, "web.htaccess") == ""
 
 
 def test_a_base_below_root_s_directories_is_good() -> None:
@@ -380,15 +380,23 @@ def test_a_start_page_is_anything_but_an_error_of_the_server(visit: Visit, level
 
 
 def test_many_faults_are_counted_instead_of_listed() -> None:
-    finding = check.ruled("t", "n", [f"fault {number}" for number in range(10)], "", "fix")
+    finding = ruled("t", "n", [f"fault {number}" for number in range(10)], "", "fix")
     assert finding.seen == "fault 0; fault 1; fault 2 and 7 more"
 
 
-STATUS = "Name:\tphp-fpm8.4\nUid:\t990\t991\t990\t990\nCapEff:\t0000000000001000\nNoNewPrivs:\t1\nSeccomp:\t2\n"
+STATUS = """\
+Name:\tphp-fpm8.4
+Uid:\t990\t991\t990\t990
+Gid:\t7\t8\t7\t7
+Groups:\t9
+CapEff:\t0000000000001000
+NoNewPrivs:\t1
+Seccomp:\t2
+"""
 
 
 def test_a_process_is_read_by_its_effective_uid() -> None:
-    assert facts.parse_status(7, STATUS) == Process(7, "php-fpm8.4", 991, 0x1000, True, 2)
+    assert facts.parse_status(7, STATUS) == Process(7, "php-fpm8.4", 991, 0x1000, True, 2, groups=frozenset({7, 8, 9}))
 
 
 def test_mapped_files_keep_the_mark_of_the_deleted() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fpmjail.packages import PackageError, owners, parse_owners, spellings, unfinished
+from fpmjail.packages import UNPACKED, PackageError, owners, parse_owners, spellings, unfinished
 
 PARAGRAPH = """Package: {name}
 Status: {status}
@@ -62,6 +62,10 @@ def test_nothing_asked_is_nothing_found(tmp_path: Path) -> None:
 
 def test_unfinished_packages_are_named_and_the_runtime_is_not(root: Path) -> None:
     assert unfinished(["libc", "tz", "php", "fpmjail", "gone"], root) == ["gone", "php"]
+
+
+def test_an_image_that_is_not_there_needs_no_more_than_unpacked_packages(root: Path) -> None:
+    assert unfinished(["libc", "tz", "php", "gone"], root, UNPACKED) == ["gone"]
 
 
 def test_a_database_that_cannot_be_read_is_an_error_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

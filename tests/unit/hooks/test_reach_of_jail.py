@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import world
 
-from fpmjail import check, check_reach, cost, jail, masters, probe, reach, sandbox, state, systemd
+from fpmjail import check_reach, cost, facts, jail, masters, probe, reach, sandbox, state, systemd
+from fpmjail.finding import Level
 from fpmjail.image import Entry
 from fpmjail.jail import Absent, File, Link
 from fpmjail.layout import Layout
@@ -88,9 +89,9 @@ def test_a_probe_of_a_server_is_told_its_sockets_and_others_what_was_declared() 
     )
     assert probe.arguments("redis", expected) == {"sockets": ["/r.sock"]}
     assert probe.arguments("mysql", expected) == {}
-    assert probe.arguments("proc", expected) == {"proc": "host"}
+    assert probe.arguments("proc", expected) == {"proc": "host", "isolation": "dedicated"}
     assert probe.arguments("locales", expected) == {"locales": ["fr_FR.UTF-8"]}
-    assert probe.arguments("timezones", expected) == {"timezones": ["UTC"]}
+    assert probe.arguments("timezones", expected) == {"timezones": ["UTC"], "isolation": "dedicated"}
 
 
 def failed(words: str) -> Result:
@@ -99,20 +100,20 @@ def failed(words: str) -> Result:
 
 def test_a_server_that_does_not_run_is_a_warning_with_a_way_out(site: Site) -> None:
     found = check_reach.judge_server(site, failed("server: the server has no socket"), listening=False)
-    assert (found.level, found.origin) == (check.Level.WARNING, "example.yaml:9")
+    assert (found.level, found.origin) == (Level.WARNING, "example.yaml:9")
     assert "apt install mariadb-server" in found.fix and "nothing listens in /run/mysqld" in found.seen
 
 
 def test_a_server_that_runs_and_cannot_be_reached_is_a_fault(site: Site) -> None:
     gone = check_reach.judge_server(site, failed("No such file or directory"), listening=True)
-    assert (gone.level, gone.fix) == (check.Level.BAD, "systemctl restart site-example-jail.service")
+    assert (gone.level, gone.fix) == (Level.BAD, "systemctl restart site-example-jail.service")
     shut = check_reach.judge_server(site, failed("/run/x: Permission denied"), listening=True)
-    assert shut.level == check.Level.BAD and shut.fix == reach.SERVERS["mysql"].access
+    assert shut.level == Level.BAD and shut.fix == reach.SERVERS["mysql"].access
 
 
 def test_showing_every_process_is_a_warning(site: Site) -> None:
     (found,) = check_reach.judge_proc(replace(site, jail=replace(site.jail, proc="host")))
-    assert found.level == check.Level.WARNING
+    assert found.level == Level.WARNING
     assert check_reach.judge_proc(site) == ()
 
 
@@ -123,7 +124,7 @@ def test_a_dangling_resolv_conf_is_named_where_it_is_used(site: Site, tmp_path: 
     fault = reach.resolver_fault(layout)
     assert fault == "/etc/resolv.conf leads to /run/resolve/resolv.conf, which is no file"
     (found,) = check_reach.judge_resolver(site, fault)
-    assert found.level == check.Level.WARNING
+    assert found.level == Level.WARNING
     assert check_reach.judge_resolver(replace(site, jail=replace(site.jail, dns="hosts")), fault) == ()
     (tmp_path / "etc/resolv.conf").unlink()
     assert reach.resolver_fault(layout) == ""
@@ -154,11 +155,11 @@ def test_a_directory_that_is_another_one_now_asks_for_a_restart(
     said: list[str] = []
     reach.heal([here], said.append)
     assert done == [] and said == []
-    monkeypatch.setattr(reach, "_identity", lambda path: (1, 2) if path == tmp_path else None)
+    monkeypatch.setattr(facts, "identity", lambda path: (1, 2) if path == tmp_path else None)
     reach.heal([here], said.append)
     assert done == [("try-restart", "site-example-jail.service")]
     assert said == [f"example: restarted, to see {tmp_path}"]
-    monkeypatch.setattr(reach, "_identity", lambda path: None)
+    monkeypatch.setattr(facts, "identity", lambda path: None)
     assert reach.estranged(here, os.getpid()) == ()
 
 

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The rule book of a refresh."""
 
+from pathlib import Path
+
 import pytest
+import world
 
 from fpmjail.masters import generations
-from fpmjail.refresh import GOOD, Decision, Outcome, line
-from fpmjail.renewal import Facts, decide, explain
+from fpmjail.refresh import GOOD, Decision, Mode, Outcome, Task, line
+from fpmjail.renewal import Facts, decide, explain, look
 
 READY = Facts(current="0" * 16, missing=(), unfinished=(), held=None)
 
@@ -35,6 +38,20 @@ def test_a_refresh_decides_by_its_rule_book(given: Facts, decision: Decision) ->
 def test_an_image_never_shrinks_when_something_is_gone_from_the_host() -> None:
     assert decide(facts(missing=("/usr/sbin/php-fpm8.2",))) is not Decision.SWITCH
     assert Decision.INCOMPLETE not in GOOD
+
+
+@pytest.mark.parametrize(
+    ("needed", "current", "waits"), [(False, None, True), (True, None, False), (True, "0" * 16, True)]
+)
+def test_only_a_new_site_without_an_image_makes_do_with_unpacked_packages(
+    needed: bool, current: str | None, waits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout, profile = world.make(tmp_path), world.profile("php")
+    task = Task(layout, profile, (), Mode(final=False, needed=needed))
+    monkeypatch.setattr("fpmjail.image.current", lambda layout, profile_id: current)
+    monkeypatch.setattr("fpmjail.packages._query", lambda root, *arguments: "php-xml half-configured\nlibc6 unpacked\n")
+    seen = look(task, world.want(layout, profile), {"/usr/bin/php": ("php-xml", "1"), "/lib/libc.so.6": ("libc6", "2")})
+    assert bool(seen.unfinished) == waits
 
 
 def test_a_decision_names_what_it_waits_for() -> None:

@@ -45,7 +45,13 @@ EXAMPLE: dict[str, Any] = {
         "socket": "/run/fpmjail/example.sock",
         "pool": "/usr/share/fpmjail/sites/example/pool.conf",
         "vhost": "/usr/share/fpmjail/sites/example/apache.conf",
+        "inside": {
+            "base": "/var/www/example",
+            "document_root": "/var/www/example/htdocs",
+            "logs": "/var/log/fpmjail/example",
+        },
     },
+    "compat_link": False,
     "units": {
         "service": "site-example-jail.service",
         "socket": "site-example-jail.socket",
@@ -165,7 +171,7 @@ def test_an_unknown_key_asks_for_a_newer_runtime(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "value"), [("isolation", "shared"), ("web.server", "caddy"), ("profile.libraries", "bind")]
+    ("path", "value"), [("isolation", "virtual"), ("web.server", "caddy"), ("profile.libraries", "bind")]
 )
 def test_an_unknown_choice_asks_for_a_newer_runtime(path: str, value: str) -> None:
     with pytest.raises(SiteError, match=rf"{path}: `{value}` is not known here; it needs a newer fpmjail"):

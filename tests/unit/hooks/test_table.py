@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fpmjail import table
-from fpmjail.check import Finding, Level
+from fpmjail.finding import Finding, Level
 from fpmjail.table import Paper
 
 GOOD = Finding("capability", "php", Level.GOOD, "works (3 ms)")

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""EFFECT: builds the packages of many sites, on several processors, and only those that changed.
+
+What was built before is told by the packages in the output directory and in those given with --against: a package with
+the content that the site's would have is left as it is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import hashlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+from fpmjail_deb import names
+from fpmjail_deb.deb import build_package, read_package, sweep
+from fpmjail_deb.errors import BuildError, OutputError, Problem
+from fpmjail_deb.plan import Build, plan
+from fpmjail_deb.published import Published, same_content
+from fpmjail_deb.release import RELEASES
+from fpmjail_deb.site import AUTOMATIC, Site
+from fpmjail_deb.versions import automatic, is_higher, newest, successor
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class State(Enum):
+    """How a site's package stands to those that exist under its version."""
+
+    NEW = "new"
+    SAME = "same"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The packages of one site: for which releases, where to, and what exists of them already.
+
+    `now` is the time of versions that are made automatically, in seconds since 1970, `epoch` that of packaged files.
+    """
+
+    site: Site
+    releases: tuple[str, ...]
+    existing: tuple[Published, ...]
+    output: Path
+    epoch: int
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of an order: names and SHA-256 of packages, how many were up to date, and what went wrong.
+
+    `ends_all` means that the others cannot succeed either.
+    """
+
+    package: str
+    made: tuple[tuple[str, str], ...] = ()
+    unchanged: int = 0
+    failure: str = ""
+    ends_all: bool = False
+
+
+def build_all(orders: Sequence[Order], jobs: int) -> Iterator[Result]:
+    """Yield the result of each order, in their order, after the first that ends all no more.
+
+    Raises OutputError if the processes that build were killed.
+    """
+    results = _in_processes(orders, jobs) if jobs > 1 and len(orders) > 1 else map(fulfil, orders)
+    for result in results:
+        yield result
+        if result.ends_all:
+            return
+
+
+def _in_processes(orders: Sequence[Order], jobs: int) -> Iterator[Result]:
+    fork = multiprocessing.get_context("fork")
+    pool = ProcessPoolExecutor(min(jobs, len(orders)), mp_context=fork, initializer=_join, initargs=(os.getpid(),))
+    try:
+        yield from pool.map(fulfil, orders, chunksize=max(1, min(8, len(orders) // (jobs * 4))))
+    except BrokenProcessPool:
+        raise OutputError("a process that builds was killed", "is there enough memory? try fewer with -j") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _join(parent: int) -> None:
+    """Let an interrupt end the parent only, which waits for packages that are half made, and its death everybody."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def fulfil(order: Order) -> Result:
+    """Build what an order asks for, as far as it has changed; whatever goes wrong is in the result."""
+    package = names.package(order.site.name)
+    made: list[tuple[str, str]] = []
+    try:
+        version, states = decide(order)
+        site = replace(order.site, version=version)
+        for release in (release for release in order.releases if states[release] is State.NEW):
+            path = build_package(plan(site, RELEASES[release], Build(order.epoch)), order.output)
+            made.append((path.name, hashlib.sha256(path.read_bytes()).hexdigest()))
+    except BuildError as error:
+        return Result(package, tuple(made), failure=str(error), ends_all=isinstance(error, OutputError))
+    return Result(package, tuple(made), unchanged=len(order.releases) - len(made))
+
+
+def decide(order: Order) -> tuple[str, Mapping[str, State]]:
+    """Return the version of a site's packages, and what has to be done for each release.
+
+    All releases of a site have the same version: an upgrade of Debian must not find an older package. Raises BuildError
+    for a version that is taken, or that servers would not install.
+    """
+    last = newest(published.version for published in order.existing)
+    if order.site.version != AUTOMATIC:
+        states = _states(order, order.site.version)
+        _refuse_taken(order, states, last or order.site.version)
+        return order.site.version, states
+    states = _states(order, last) if last else {}
+    if last and State.OTHER not in states.values():
+        return last, states
+    return automatic(last, order.now), dict.fromkeys(order.releases, State.NEW)
+
+
+def _states(order: Order, version: str) -> Mapping[str, State]:
+    return {release: _state(order, version, release) for release in order.releases}
+
+
+def _state(order: Order, version: str, release: str) -> State:
+    site = replace(order.site, version=version)
+    paths = [one.path for one in order.existing if (one.version, one.release) == (version, release)]
+    if not paths:
+        return State.NEW
+    same = all(same_content(site, RELEASES[release], read_package(path)) for path in paths)
+    return State.SAME if same else State.OTHER
+
+
+def _refuse_taken(order: Order, states: Mapping[str, State], last: str) -> None:
+    taken = [release for release in order.releases if states[release] is State.OTHER]
+    version = order.site.version
+    higher = successor(last if is_higher(last, version) else version)
+    hint = f"write `version: {higher}`, or `version: {AUTOMATIC}`"
+    if taken:
+        path = next(one.path for one in order.existing if (one.version, one.release) == (version, taken[0]))
+        shows = f"fpmjail-deb diff {path} {order.site.file}"
+        raise BuildError(_at_version(order.site, f"{path} has another content; to see it: {shows}", hint))
+    if State.NEW in states.values() and is_higher(last, version):
+        raise BuildError(_at_version(order.site, f"{last} exists, and no server would go back to {version}", hint))
+
+
+def _at_version(site: Site, message: str, hint: str) -> str:
+    places = dict(site.origins)
+    return str(Problem(places.get("version", places["site"]), "version", message, hint))
+
+
+@contextmanager
+def only_one(output: Path) -> Iterator[None]:
+    """Hold an output directory: nobody else builds into it, and what a killed build left there goes.
+
+    Raises OutputError if it cannot be made, or if somebody else holds it.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(output, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise OutputError(f"{output} cannot be written: {error.strerror or error}", "choose another with -o") from error
+    try:
+        if _held(descriptor, output):
+            sweep(output)
+        yield
+    finally:
+        with suppress(OSError):
+            os.fsync(descriptor)
+        os.close(descriptor)
+
+
+def _held(descriptor: int, output: Path) -> bool:
+    """Lock a directory; return whether its file system can do so."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            hint = "wait for its end, or choose another directory with -o"
+            raise OutputError(f"another fpmjail-deb builds into {output}", hint) from error
+        return False
+    return True

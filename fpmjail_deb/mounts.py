@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What systemd mounts into a jail on the host: the image, and in a shared site's chroot /proc and servers' sockets.
+
+A dedicated site's service has those two in a mount namespace of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fpmjail_deb.names import mount_unit
+from fpmjail_deb.reach import SERVER_UNITS_OF, sockets
+from fpmjail_deb.site import Isolation, Proc, Site
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mount unit. `what` is empty for the image, whose directory only its profile tells.
+
+    `servers` are the units with which a server's directory comes and goes.
+    """
+
+    template: str
+    where: str
+    what: str
+    key: str
+    servers: tuple[str, ...] = ()
+
+    @property
+    def unit(self) -> str:
+        """Return the name of the unit."""
+        return mount_unit(self.where)
+
+
+def mounts(site: Site, jail: str) -> tuple[Mount, ...]:
+    """Return the mounts in the jail, the image first."""
+    image = Mount("mount", f"{jail}/.image", "", "php.version")
+    if site.isolation is Isolation.DEDICATED:
+        return (image,)
+    proc = () if site.jail.proc is Proc.NONE else (Mount("mount-proc", f"{jail}/proc", "proc", "jail.proc"),)
+    return (image, *proc, *_servers(site, jail))
+
+
+def _servers(site: Site, jail: str) -> tuple[Mount, ...]:
+    return tuple(
+        Mount("mount-server", f"{jail}{directory}", directory, f"jail.{name}", SERVER_UNITS_OF[name])
+        for name, directory in sockets(site).items()
+    )

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The shortest look: it says "nothing to do" only if that is so, and it loads nothing for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fpmjail import glance
+from tests.lifecycle import trees
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> str:
+    """A list of one watched file, one live file and one path that must not be there."""
+    for name in ("watched", "live file"):
+        (tmp_path / name).write_text("before")
+    known = {str(tmp_path / name): glance.stamp(str(tmp_path / name)) for name in ("watched", "missing")}
+    live = {str(tmp_path / "live file"): glance.stamp(str(tmp_path / "live file"))}
+    glance.write(["a1b2c3d4e5f6"], known, live, str(tmp_path / "list"))
+    return str(tmp_path / "list")
+
+
+def test_nothing_has_changed(place: str) -> None:
+    assert glance.quiet(place=place) == ["a1b2c3d4e5f6"]
+    assert glance.quiet(live_only=True, place=place) == ["a1b2c3d4e5f6"]
+
+
+def rewrite(path: Path) -> None:
+    status = path.stat()
+    path.write_text("behind")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # ctime betrays it
+
+
+@pytest.mark.parametrize(
+    ("change", "live_is_quiet"),
+    [
+        (lambda root: rewrite(root / "watched"), True),
+        (lambda root: rewrite(root / "live file"), False),
+        (lambda root: (root / "watched").unlink(), True),
+        (lambda root: (root / "missing").symlink_to("/nowhere"), True),
+        (lambda root: (root / "watched").rename(root / "missing"), True),
+    ],
+)
+def test_whatever_changes_asks_for_a_complete_look(
+    place: str, tmp_path: Path, change: Callable[[Path], object], live_is_quiet: bool
+) -> None:
+    change(tmp_path)
+    assert glance.quiet(place=place) is None
+    assert (glance.quiet(live_only=True, place=place) is not None) == live_is_quiet
+
+
+@pytest.mark.parametrize("content", [None, "", "fpmjail 0.0.1\nx\n\n", "\0", "fpmjail"])
+def test_a_list_of_another_version_or_none_says_nothing(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "list").write_text(content)
+    assert glance.quiet(place=str(tmp_path / "list")) is None
+
+
+def test_a_path_that_a_line_cannot_hold_keeps_the_list_from_being_written(tmp_path: Path) -> None:
+    glance.write([], {"/a\nb": None}, {}, str(tmp_path / "list"))
+    assert not (tmp_path / "list").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [], ["refresh", "--dry-run"], ["refresh", "a1b2c3d4e5f6"], ["trigger"], ["follow", "x"], ["check", "--all"],
+        ["trigger", "ldconfig", "fpmjail-reload"],
+    ],
+)  # fmt: skip
+def test_only_plain_looks_are_answered(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(glance, "quiet", lambda **_: ["a1b2c3d4e5f6"])
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert glance.answer(words) is None
+
+
+def test_a_quiet_refresh_names_the_images_and_sets_the_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "status.json").touch()
+    monkeypatch.setattr(glance, "STATUS", str(tmp_path / "status.json"))
+    monkeypatch.setattr(glance, "quiet", lambda **_: ["a1b2c3d4e5f6"])
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert glance.answer(["refresh"]) == 0
+    assert capsys.readouterr().out == "fpmjail: image a1b2c3d4e5f6 up to date\n"
+    monkeypatch.setattr(glance, "STATUS", str(tmp_path / "missing"))
+    assert glance.answer(["refresh"]) is None
+
+
+def test_the_look_loads_no_module_but_its_own() -> None:
+    script = (
+        "import os, sys; before = set(sys.modules); sys.path.insert(0, 'hooks'); from fpmjail import glance; "
+        "glance.quiet(place='/nowhere'); print(*sorted(set(sys.modules) - before))"
+    )
+    seen = subprocess.run(
+        [sys.executable, "-I", "-c", script], cwd=trees.CHECKOUT, capture_output=True, text=True, check=True
+    )
+    assert seen.stdout.split() == ["__future__", "fpmjail", "fpmjail.glance"]
