@@ -28,7 +28,7 @@ PROGRAMS = {
     "trixie": "gs, pdftotext, /usr/local/bin/report, {name: gzip, packages: [gzip]}",
     "bookworm": "gs, pdftotext, /usr/local/bin/report, {name: gzip, packages: [gzip]}, wkhtmltopdf",
 }
-HOSTS = {"example": "example.org", "minimal": "minimal.example.org"}
+HOSTS = {"example": "example.org", "minimal": "minimal.example.org", "third": "third.example.org"}
 HEAD = "maintainer: Ann Other <ann@example.org>\nphp: {extensions: [gd, mbstring, xml]}\n"
 MINIMAL = f"site: minimal\ndomains: [minimal.example.org]\n{HEAD}"
 EXAMPLE = f"""site: example
@@ -104,7 +104,7 @@ def server(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
     there.publish(MINIMAL, "minimal.yaml")
     there.publish(described(bed.release), "example.yaml")
     print(there.install("site-minimal-jail", "site-example-jail").output)
-    for site in HOSTS:
+    for site in ("example", "minimal"):
         there.write_page("run.php", PAGE, site)
     yield there
 
@@ -181,6 +181,18 @@ def test_wkhtmltopdf_makes_a_pdf_with_the_servers_fonts(server: Server) -> None:
     # Else each run would look through all fonts again.
     assert server.exists("/var/lib/fpmjail/jails/example/tmp/.cache/fontconfig")
     assert "Grüße" in run(server, ["pdftotext", "/tmp/b.pdf", "-"]).said
+
+
+def test_a_shared_site_runs_them_as_well(server: Server) -> None:
+    text = described(server.release).replace("site: example", "site: third").replace("example.org", "third.example.org")
+    server.publish(f"{text}isolation: shared\n", "third.yaml")
+    server.install("site-third-jail")
+    server.write_page("run.php", PAGE, "third", "var/www/third/htdocs")
+    gs = ["gs", "-q", "-dSAFER", "-sDEVICE=pdfwrite", "-o", "/tmp/a.pdf", "/tmp/a.ps"]
+    assert run(server, gs, "third", files={"/tmp/a.ps": DRAWING}) == Run(0, "", ())
+    assert "Hello fpmjail" in run(server, ["pdftotext", "/tmp/a.pdf", "-"], "third").said
+    assert run(server, ["report", "1", "2"], "third").said == "sum 3\n"
+    assert finding(server, "programs", "third")["level"] == "good" and server.faults("third") == []
 
 
 def test_a_script_has_its_interpreter_and_an_unknown_program_its_libraries(server: Server) -> None:
