@@ -79,13 +79,14 @@ Entry = Directory | File | Symlink
 class PackagePlan:
     """All that a package is. `control` has no Installed-Size: `metadata` counts it from the entries.
 
-    `epoch` is the time of every member, in seconds since 1970.
+    `epoch` is the time of every member, in seconds since 1970; `triggers` are the lines of deb-triggers(5).
     """
 
     control: tuple[tuple[str, str], ...]
     entries: tuple[Entry, ...]
     scripts: tuple[tuple[str, str], ...]
     epoch: int
+    triggers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         paths = [entry.path for entry in self.entries]
@@ -131,6 +132,7 @@ class PackagePlan:
             "control": dict(self.control),
             "scripts": dict(self.scripts),
             "conffiles": list(self.conffiles),
+            "triggers": list(self.triggers),
             "epoch": self.epoch,
             "entries": [_entry_json(entry) for entry in self.entries],
         }

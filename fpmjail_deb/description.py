@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, cast
 
-from fpmjail_deb import document, names, schema
+from fpmjail_deb import document, names, programs, schema
 from fpmjail_deb.document import Mapping, Node, Refused, Scalar, join
 from fpmjail_deb.errors import DescriptionError, Problem, quote
 from fpmjail_deb.layers import layered, of_one_site
@@ -69,7 +69,19 @@ def warnings(site: Site) -> tuple[Problem, ...]:
         (site.jail.shell is Shell.SH, schema.JAIL_SHELL, shell, "restricted starts the declared programs only"),
     )
     places = dict(site.origins)
-    return tuple(Problem(places[row.path], row.path, words, hint) for there, row, words, hint in dangers if there)
+    return (
+        *(Problem(places[row.path], row.path, words, hint) for there, row, words, hint in dangers if there),
+        *_shells(site),
+    )
+
+
+def _shells(site: Site) -> Iterator[Problem]:
+    for index, program in enumerate(site.jail.programs):
+        name = program.path.rpartition("/")[2]
+        if name in programs.SHELLS:
+            path = f"{schema.JAIL_PROGRAMS.path}[{index}]"
+            words = f"with {name}, whoever can run code in the site has a shell with everything else in the jail"
+            yield Problem(dict(site.origins)[path], path, words, "leave it out if only exec() needs it")
 
 
 class Values:
@@ -352,6 +364,20 @@ def _check_time_zones(values: Values, reading: Reading) -> None:
         reading.refuse(reading.origins[path], path, message, f"add it to {schema.JAIL_TIME_ZONES.path}")
 
 
+def _check_programs(values: Values, reading: Reading) -> None:
+    if not values.have(schema.JAIL_PROGRAMS, schema.RELEASE_NAMES):
+        return
+    codenames = values[schema.RELEASE_NAMES]
+    for index, program in enumerate(values[schema.JAIL_PROGRAMS]):
+        lacking = programs.lacking(program, codenames)
+        if lacking:
+            path = f"{schema.JAIL_PROGRAMS.path}[{index}]"
+            name = program.path.rpartition("/")[2]
+            hint = _leave_out_or([codename for codename in codenames if codename not in lacking])
+            own = f"; one that you install yourself is /usr/local/bin/{name}"
+            reading.refuse(reading.origins[path], path, f"{', '.join(lacking)} does not ship {name}", hint + own)
+
+
 CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_php_version,
     _check_extensions,
@@ -366,6 +392,7 @@ CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_nginx_headers,
     _check_body_size,
     _check_time_zones,
+    _check_programs,
     _check_limits,
     _check_compat_link,
     _check_shared_settings,
@@ -415,6 +442,7 @@ def _jail(values: Values) -> Jail:
         dns=values[schema.JAIL_DNS],
         proc=values[schema.JAIL_PROC],
         shell=values[schema.JAIL_SHELL],
+        programs=values[schema.JAIL_PROGRAMS],
     )
 
 

@@ -20,6 +20,7 @@ class Event(Enum):
 
     BEFORE_UNPACKING = ("preinst", ("upgrade",))
     CONFIGURE = ("postinst", ("configure", "abort-upgrade", "abort-remove", "abort-deconfigure"))
+    TRIGGERED = ("postinst", ("triggered",))
     BEFORE_REMOVAL = ("prerm", ("remove", "deconfigure"))
     REMOVED = ("postrm", ("remove",))
     PURGE = ("postrm", ("purge",))
@@ -48,9 +49,11 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
 """Arguments that ask nothing of a site: it stays up while its package is upgraded."""
 
 
-def snippets(certificate: bool, sftp: bool = False, shared: bool = False) -> tuple[Snippet, ...]:
+def snippets(
+    certificate: bool, sftp: bool = False, shared: bool = False, programs: bool = False
+) -> tuple[Snippet, ...]:
     """Return the snippets in the order in which they run; `certificate`: the site waits for one; `sftp`: sshd is told
-    of it; `shared`: the site's data lies in its jail."""
+    of it; `shared`: the site's data lies in its jail; `programs`: dpkg tells of changes to some."""
     return (
         Snippet(Event.BEFORE_UNPACKING, "isolation", ("isolation",)),
         Snippet(Event.CONFIGURE, "accounts", ("user", "uid")),
@@ -58,6 +61,7 @@ def snippets(certificate: bool, sftp: bool = False, shared: bool = False) -> tup
         *(() if certificate else (Snippet(Event.CONFIGURE, "former-units", ("web.tls",)),)),
         Snippet(Event.CONFIGURE, "configure", ("site",)),
         Snippet(Event.CONFIGURE, "reload", ("web.server",)),
+        *((Snippet(Event.TRIGGERED, "refresh", ("jail.programs",)),) if programs else ()),
         Snippet(Event.BEFORE_REMOVAL, "remove", ("site",)),
         Snippet(Event.BEFORE_REMOVAL, "slice", ("php.limits",)),
         Snippet(Event.REMOVED, "reload-units", ("site",)),
@@ -77,13 +81,12 @@ def scripts(chosen: tuple[Snippet, ...], origins: Origins, values: Mapping[str, 
 
 
 def _script(name: str, chosen: tuple[Snippet, ...], origins: Origins, values: Mapping[str, object]) -> str:
-    cases = [
-        {"arguments": event.value[1], "snippets": _texts(event, chosen, origins, values)}
-        for event in Event
-        if event.value[0] == name
-    ]
+    events = [event for event in Event if any(snippet.event is event for snippet in chosen) and event.value[0] == name]
+    cases = [{"arguments": event.value[1], "snippets": _texts(event, chosen, origins, values)} for event in events]
+    handled = {argument for event in events for argument in event.value[1]}
+    ignored = tuple(argument for argument in IGNORED[name] if argument not in handled)
     # A postrm that fails keeps the package half removed for ever, so it takes anything.
-    script = {"script": name, "cases": cases, "ignored": IGNORED[name], "strict": name != "postrm"}
+    script = {"script": name, "cases": cases, "ignored": ignored, "strict": name != "postrm"}
     return render("maintscript/script", {**values, **script})
 
 

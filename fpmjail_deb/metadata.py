@@ -39,6 +39,11 @@ def conffiles(plan: PackagePlan) -> str:
     return "".join(f"{path}\n" for path in plan.conffiles)
 
 
+def triggers(plan: PackagePlan) -> str:
+    """Return what dpkg tells the package of (deb-triggers(5))."""
+    return "".join(f"{line}\n" for line in plan.triggers)
+
+
 def md5sums(plan: PackagePlan) -> str:
     """Return the md5sums file; unlike md5sum(1) it does not escape the backslash of a unit's name."""
     return "".join(
@@ -48,7 +53,12 @@ def md5sums(plan: PackagePlan) -> str:
 
 def control_files(plan: PackagePlan) -> tuple[tuple[str, str, int], ...]:
     """Return (name, text, mode) of every file of the control archive, sorted by name."""
-    texts = (("conffiles", conffiles(plan)), ("control", control_file(plan)), ("md5sums", md5sums(plan)))
+    texts = (
+        ("conffiles", conffiles(plan)),
+        ("control", control_file(plan)),
+        ("md5sums", md5sums(plan)),
+        ("triggers", triggers(plan)),
+    )
     data = tuple((name, text, 0o644) for name, text in texts if text)
     return tuple(sorted((*data, *((name, text, 0o755) for name, text in plan.scripts))))
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from fpmjail_deb import __version__, maintscript, metadata, reach
+from fpmjail_deb import __version__, maintscript, metadata, programs, reach
 from fpmjail_deb import names as unit_names
 from fpmjail_deb.contents import Directory, Entry, File, PackagePlan, Symlink, with_parents
 from fpmjail_deb.nginx_host import nginx_values
@@ -50,13 +50,18 @@ def plan(site: Site, release: Release, build: Build) -> PackagePlan:
     """Return the package of a site for a release. Raises BuildError for what a file's grammar cannot hold."""
     names, where = site_names(site), build.where or origins(site)
     values = {**_values(site, release, names, where), "generator": build.generator}
-    shared = site.isolation is Isolation.SHARED
-    chosen = maintscript.snippets(certificate=site.web.tls is not None, sftp=site.sftp is not None, shared=shared)
+    chosen = maintscript.snippets(
+        certificate=site.web.tls is not None,
+        sftp=site.sftp is not None,
+        shared=site.isolation is Isolation.SHARED,
+        programs=bool(site.jail.programs),
+    )
     return PackagePlan(
         control=_control(site, release, names),
         entries=with_parents((*_rendered(site, names, values), *_written(site, release, build, names, where))),
         scripts=maintscript.scripts(chosen, where, values),
         epoch=build.epoch,
+        triggers=tuple(f"interest-noawait {path}" for path in programs.interests(site.jail.programs, release.codename)),
     )
 
 
@@ -208,7 +213,11 @@ def _depends(site: Site, release: Release) -> tuple[str, ...]:
     extensions = sorted({f"{php}-{extension}" for extension in site.php.extensions})
     server = APACHE if site.web.server is WebServer.APACHE else NGINX
     declared = (("locales", site.jail.locales), ("openssh-server", site.sftp))
-    return (RUNTIME, f"{php}-fpm", *extensions, server, *(package for package, wanted in declared if wanted))
+    owners = {name for program in site.jail.programs for name in programs.packages(program, release.codename)}
+    return (
+        RUNTIME, f"{php}-fpm", *extensions, server, *(package for package, wanted in declared if wanted),
+        *sorted(owners),
+    )  # fmt: skip
 
 
 def _paragraphs(site: Site, names: SiteNames) -> tuple[str, ...]:

@@ -11,6 +11,9 @@ from fpmjail_deb.site import Site
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": "/tmp"}
 """What every program expects; the site description may say otherwise."""
 
+PROGRAMS = {"XDG_CACHE_HOME": "/tmp/.cache", "XDG_RUNTIME_DIR": "/tmp"}
+"""What programs of the server look for: fontconfig finds no fonts in time without a cache it can write."""
+
 SETTINGS = {"sendmail_path": "/nonexistent/no-mail-from-this-jail"}
 """No program in the jail could send mail: mail() returns false, and PHP's log says why."""
 
@@ -28,7 +31,8 @@ class PoolValues:
 
 def environment(site: Site, home: str) -> tuple[tuple[str, str], ...]:
     """Return the environment of everything that runs for a site, in the order of the names."""
-    return tuple(sorted({"HOME": home, **ENVIRONMENT, **dict(site.php.env)}.items()))
+    programs = PROGRAMS if site.jail.programs else {}
+    return tuple(sorted({"HOME": home, **ENVIRONMENT, **programs, **dict(site.php.env)}.items()))
 
 
 def pool_values(site: Site, home: str) -> PoolValues:

@@ -31,17 +31,20 @@ def profile(site: Site, release: Release) -> dict[str, object]:
         "capabilities": capabilities(site),
         "charsets": sorted(set(site.jail.charsets)),
         "locales": sorted(set(site.jail.locales)),
-        "programs": [],
+        "programs": sorted(program.path for program in site.jail.programs),
         "libraries": "image",
         "timezones": [] if site.jail.timezones is None else sorted({"UTC", *site.jail.timezones}),
     }
+    files = {program.path: sorted(program.files) for program in site.jail.programs if program.files}
+    if files:  # a profile without any keeps its id
+        content["program_files"] = dict(sorted(files.items()))
     return {"id": profile_id(content), **content}
 
 
 def capabilities(site: Site) -> list[str]:
     """Return all that the jail of a site can do by what is in its image, sorted."""
-    locales = ("locales",) if site.jail.locales else ()
-    return sorted({*CAPABILITIES, *locales, *SHELLS[site.jail.shell]})
+    declared = (("locales", site.jail.locales), ("programs", site.jail.programs))
+    return sorted({*CAPABILITIES, *(name for name, wanted in declared if wanted), *SHELLS[site.jail.shell]})
 
 
 def profile_id(content: dict[str, object]) -> str:

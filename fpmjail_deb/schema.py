@@ -15,7 +15,7 @@ from typing import Any, Generic
 
 import yaml
 
-from fpmjail_deb import jail_rules, jobs, keys, rules
+from fpmjail_deb import jail_rules, jobs, keys, programs, rules
 from fpmjail_deb.document import join
 from fpmjail_deb.jail_rules import AllOr
 from fpmjail_deb.release import BUILT_IN, CHARSETS, PART_OF, RELEASES
@@ -28,6 +28,7 @@ from fpmjail_deb.site import (
     Job,
     Proc,
     ProcessManager,
+    Program,
     ServerSocket,
     Shell,
     WebServer,
@@ -418,6 +419,16 @@ JAIL_SHELL: Field[Shell] = Field(
     example="restricted",
     default="none",
 )
+JAIL_PROGRAMS: Field[tuple[Program, ...]] = Field(
+    "jail.programs",
+    programs.ProgramsRule(),
+    "Programs of the server that PHP may run, with their libraries and data, as new as the server's. A list of words "
+    "given to proc_open() needs no shell; exec() takes one, see jail.shell. A script brings its interpreter. Of "
+    "programs that are not well known, `packages` says where they are, and `files` what else they need. Well known "
+    f"are {', '.join(programs.KNOWN)}.",
+    example="[pdftotext, {name: tesseract, packages: [tesseract-ocr], files: [/usr/share/tesseract-ocr/**]}]",
+    default="[]",
+)
 WRITABLE: Field[tuple[str, ...]] = Field(
     "writable",
     ListRule(rules.relative_path("the document root"), "directories"),
@@ -457,7 +468,7 @@ FIELDS: tuple[Field[Any], ...] = (
     SETTINGS, ENVIRONMENT, MEMORY, TASKS,
     SERVER, DOCUMENT_ROOT, FRONT_CONTROLLER, HTACCESS, TLS, CERTIFICATE, KEY, REDIRECT, HEADERS, ACCESS_LOG,
     JAIL_CHARSETS, JAIL_LOCALES, JAIL_TIME_ZONES, JAIL_MYSQL, JAIL_POSTGRESQL, JAIL_REDIS, JAIL_DNS, JAIL_PROC,
-    JAIL_SHELL,
+    JAIL_SHELL, JAIL_PROGRAMS,
     WRITABLE, CRON, SFTP, SFTP_KEYS,
 )  # fmt: skip
 

@@ -145,6 +145,16 @@ class Web:
 
 
 @dataclass(frozen=True, slots=True)
+class Program:
+    """A program of the server that the jail has. `packages` None are those that Debian is known to have it in, by
+    release; `files` are patterns of what it needs beside its libraries."""
+
+    path: str
+    packages: tuple[str, ...] | None
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Jail:
     """What the jail holds and reaches beside PHP; `timezones` None means all of them."""
 
@@ -157,6 +167,7 @@ class Jail:
     dns: Dns
     proc: Proc
     shell: Shell
+    programs: tuple[Program, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from fpmjail_deb import names as unit_names
+from fpmjail_deb import programs
 from fpmjail_deb.contents import PackagePlan
 from fpmjail_deb.errors import BuildError
 from fpmjail_deb.origins import Origins
@@ -17,7 +18,7 @@ from fpmjail_deb.profile import php_version, profile
 from fpmjail_deb.reach import reach
 from fpmjail_deb.release import Release
 from fpmjail_deb.sandbox import sandbox
-from fpmjail_deb.site import Htaccess, Isolation, Job, Site, WebServer
+from fpmjail_deb.site import Htaccess, Isolation, Job, Program, Site, WebServer
 from fpmjail_deb.site_names import SiteNames
 from fpmjail_deb.virtual_host import apache_modules, host_names
 
@@ -48,6 +49,7 @@ def site_json(site: Site, release: Release, names: SiteNames, origins: Origins, 
         "writable": list(site.writable),
         "environment": dict(environment(site, names.inside.base)),
         "cron": [_job(site, job) for job in site.cron],
+        "programs": [_program(program, release) for program in site.jail.programs],
         "sftp": {"configuration": f"/{names.share}/sshd.conf"} if site.sftp else None,
         "origins": origins.table(),
     }
@@ -121,3 +123,7 @@ def _job(site: Site, job: Job) -> Mapping[str, object]:
         "timer": unit_names.cron_unit(site.name, job.name, "timer"),
         "service": unit_names.cron_unit(site.name, job.name, "service"),
     }
+
+
+def _program(program: Program, release: Release) -> Mapping[str, object]:
+    return {"path": program.path, "packages": list(programs.packages(program, release.codename))}

@@ -7,8 +7,8 @@ runtime's rules of that name aside; without it the rules are added to them.
 
 A rule has one of these keys, and optionally `package` (named when something is missing), `optional` and `exclude`:
 `files`, `programs`, `objects`, `directories`: lists of patterns; `links`: path to target; `live`: path to the content
-that stands in for a missing file, or null; `php`, `charsets`, `locales`, `timezones`: true. `{php}` and `{multiarch}`
-are filled in.
+that stands in for a missing file, or null; `php`, `charsets`, `locales`, `timezones`, `declared-programs`: true.
+`{php}` and `{multiarch}` are filled in.
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fpmjail.layout import Layout
+
+if TYPE_CHECKING:
+    from fpmjail.program import Known
 
 FORMAT = 1
 _PATTERNS = ("files", "programs", "objects", "directories")
 _TABLES = ("links", "live")
-_FLAGS = ("php", "charsets", "locales", "timezones")
+_FLAGS = ("php", "charsets", "locales", "timezones", "declared-programs")
 _RULE_KEYS = frozenset((*_PATTERNS, *_TABLES, *_FLAGS, "package", "optional", "exclude"))
 _KEYS = frozenset(("format", "name", "summary", "rules", "releases", "probe", "replace"))
 
@@ -65,15 +69,17 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
-    """All capabilities by name, the problems met, and the files and directories that were read."""
+    """All capabilities and what is known of programs, by name; the problems met, and the files and directories that
+    were read."""
 
     capabilities: Mapping[str, Capability]
     problems: tuple[Problem, ...]
     sources: tuple[Path, ...]
+    programs: Mapping[str, Known] = field(default_factory=dict)
 
 
-class _Wrong(Exception):
-    """A definition does not follow the rules above."""
+class Wrong(Exception):
+    """A definition does not follow the rules above; the text says how."""
 
 
 def load(layout: Layout, release: str | None = None) -> Definitions:
@@ -88,9 +94,12 @@ def load(layout: Layout, release: str | None = None) -> Definitions:
             sources.append(path)
             try:
                 _merge(capabilities, parse(path.read_bytes(), codename), directory == layout.admin_capabilities)
-            except (_Wrong, OSError) as error:
+            except (Wrong, OSError) as error:
                 problems.append(Problem(path, str(error)))
-    return Definitions(capabilities, tuple(problems), tuple(sources))
+    from fpmjail import program
+
+    programs, more, places = program.load(layout, codename)
+    return Definitions(capabilities, (*problems, *more), (*sources, *places), programs)
 
 
 def release_of(layout: Layout) -> str:
@@ -110,7 +119,7 @@ def _merge(capabilities: dict[str, Capability], new: Capability, administrator: 
     elif administrator:
         capabilities[new.name] = replace(old, rules=old.rules + new.rules, probe=new.probe or old.probe)
     else:
-        raise _Wrong(f"`{new.name}` is defined twice")
+        raise Wrong(f"`{new.name}` is defined twice")
 
 
 def parse(content: bytes, release: str) -> Capability:
@@ -118,20 +127,20 @@ def parse(content: bytes, release: str) -> Capability:
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise _Wrong(f"is not JSON: {error}") from None
+        raise Wrong(f"is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise _Wrong("must be an object")
+        raise Wrong("must be an object")
     if value.get("format") != FORMAT:
-        raise _Wrong(f"`format` must be {FORMAT}")
+        raise Wrong(f"`format` must be {FORMAT}")
     _refuse_unknown(value, _KEYS, "")
     name, probe = value.get("name"), value.get("probe")
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", name):
-        raise _Wrong("`name` must be a word in lower case")
+        raise Wrong("`name` must be a word in lower case")
     if probe is not None and not (isinstance(probe, str) and re.fullmatch(r"[a-z0-9-]+\.php", probe)):
-        raise _Wrong("`probe` must be the name of a .php file")
+        raise Wrong("`probe` must be the name of a .php file")
     releases = value.get("releases", {})
     if not isinstance(releases, dict):
-        raise _Wrong("`releases` must be an object")
+        raise Wrong("`releases` must be an object")
     rules = releases.get(release, value.get("rules", []))
     return Capability(name, str(value.get("summary", "")), _rules(rules), probe, value.get("replace") is True)
 
@@ -139,28 +148,28 @@ def parse(content: bytes, release: str) -> Capability:
 def _refuse_unknown(value: dict[str, object], known: frozenset[str], where: str) -> None:
     unknown = sorted(set(value) - known)
     if unknown:
-        raise _Wrong(f"{where}`{unknown[0]}` is not known")
+        raise Wrong(f"{where}`{unknown[0]}` is not known")
 
 
 def _rules(value: object) -> tuple[Rule, ...]:
     if not isinstance(value, list):
-        raise _Wrong("`rules` must be a list")
+        raise Wrong("`rules` must be a list")
     return tuple(_rule(rule, f"rules[{index}]") for index, rule in enumerate(value))
 
 
 def _rule(value: object, where: str) -> Rule:
     if not isinstance(value, dict):
-        raise _Wrong(f"{where} must be an object")
+        raise Wrong(f"{where} must be an object")
     _refuse_unknown(value, _RULE_KEYS, f"{where}.")
     kinds = [kind for kind in (*_PATTERNS, *_TABLES, *_FLAGS) if kind in value]
     if len(kinds) != 1:
-        raise _Wrong(f"{where} must have exactly one of {', '.join((*_PATTERNS, *_TABLES, *_FLAGS))}")
+        raise Wrong(f"{where} must have exactly one of {', '.join((*_PATTERNS, *_TABLES, *_FLAGS))}")
     kind = kinds[0]
     if kind in _FLAGS and value[kind] is not True:
-        raise _Wrong(f"{where}.{kind} must be true")
+        raise Wrong(f"{where}.{kind} must be true")
     package, optional = value.get("package", ""), value.get("optional", False)
     if not isinstance(package, str) or not isinstance(optional, bool):
-        raise _Wrong(f"{where}: `package` must be a string, `optional` true or false")
+        raise Wrong(f"{where}: `package` must be a string, `optional` true or false")
     return Rule(
         kind,
         _patterns(value[kind], f"{where}.{kind}") if kind in _PATTERNS else (),
@@ -173,15 +182,15 @@ def _rule(value: object, where: str) -> Rule:
 
 def _patterns(value: object, where: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(_is_path(item) for item in value):
-        raise _Wrong(f"{where} must be a list of absolute paths without `..`")
+        raise Wrong(f"{where} must be a list of absolute paths without `..`")
     return tuple(value)
 
 
 def _table(value: object, where: str, empty: bool) -> tuple[tuple[str, str | None], ...]:
     if not isinstance(value, dict) or not all(_is_path(key) for key in value):
-        raise _Wrong(f"{where} must be an object whose keys are absolute paths without `..`")
+        raise Wrong(f"{where} must be an object whose keys are absolute paths without `..`")
     if not all(isinstance(item, str) or (empty and item is None) for item in value.values()):
-        raise _Wrong(f"{where}: every value must be a string{' or null' if empty else ''}")
+        raise Wrong(f"{where}: every value must be a string{' or null' if empty else ''}")
     return tuple(sorted(value.items()))
 
 

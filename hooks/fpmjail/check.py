@@ -39,6 +39,7 @@ ORIGINS = {
     "locales": "jail.locales",
     "mysql": "jail.mysql",
     "postgresql": "jail.postgresql",
+    "programs": "jail.programs",
     "proc": "jail.proc",
     "redis": "jail.redis",
     "restricted-shell": "jail.shell",
@@ -54,6 +55,8 @@ REMEDIES = {
     "charsets": "name the charset as iconv -l does, or install its gconv module; then: fpmjail refresh",
     "locales": "apt install --reinstall locales; then: fpmjail refresh",
     "proc": "systemctl restart {service}",
+    "programs": "what a program lacks can be named in `files` of jail.programs, or in /etc/fpmjail/programs.d; to try: "
+    "fpmjail exec {site} -- PROGRAM",
     "timezones": "apt install --reinstall tzdata; then: fpmjail refresh",
     "tls": "apt install --reinstall ca-certificates openssl; then: fpmjail refresh",
     "services": "apt install netbase; then: fpmjail refresh",
@@ -76,7 +79,7 @@ def judge_capability(site: Site, result: Result, beyond: Result | None = None) -
         fix = "systemctl restart {mounts}"
     units = " ".join(filter(None, (site.units.socket, site.units.service)))
     mounted = " ".join(site.units.mounts)
-    fix = fix.format(service=site.units.service, units=units, mounts=mounted, version=site.php.version)
+    fix = fix.format(site=site.name, service=site.units.service, units=units, mounts=mounted, version=site.php.version)
     return Finding("capability", result.capability, Level.BAD, seen, fix, place, words, verdict)
 
 

@@ -11,7 +11,7 @@ import hashlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -228,12 +228,21 @@ def ensure_image(layout: Layout, site: Site, say: Say) -> Manifest:
     outcome = refreshing.run(Task(layout, site.profile, members, Mode(final=False, needed=True)))
     manifest = image.read_manifest(layout, site.profile.id, outcome.after)
     if manifest is None:
-        raise SiteFault(
-            f"its image cannot be built: {'; '.join(outcome.words)}", "install or correct what is named there"
-        )
+        raise SiteFault(f"its image cannot be built: {'; '.join(outcome.words)}", way_out(site, outcome.words))
     if outcome.decision is not Decision.CURRENT:
         say(refreshing.line(outcome))
     return manifest
+
+
+def way_out(site: Site, words: Sequence[str]) -> str:
+    """What to do about an image that cannot be built."""
+    named = [one for one in site.programs if any(one.path in text for text in words)]
+    lost = [one for one in named if any(f"{one.path} is not there" in text for text in words)]
+    packages = sorted({package.partition(" ")[0] for one in lost for package in one.packages})
+    if not named:
+        return "install or correct what is named there"
+    install = f"apt install {' '.join(packages)}, or " if packages else ""
+    return f"{install}correct `jail.programs` in {site.source}{places.origin(site, 'jail.programs')}"
 
 
 def fingerprint(*paths: Path) -> str:

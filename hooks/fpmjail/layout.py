@@ -93,6 +93,11 @@ class Layout:
         return self.root / "usr/share/fpmjail/capabilities"
 
     @property
+    def programs(self) -> Path:
+        """What the runtime knows of programs that sites declare."""
+        return self.root / "usr/share/fpmjail/programs"
+
+    @property
     def probes(self) -> Path:
         """The scripts that check a jail from inside."""
         return self.root / "usr/share/fpmjail/probes"
@@ -101,6 +106,11 @@ class Layout:
     def admin_capabilities(self) -> Path:
         """The administrator's capability definitions: they add to the runtime's or replace them."""
         return self.root / "etc/fpmjail/capabilities.d"
+
+    @property
+    def admin_programs(self) -> Path:
+        """What the administrator knows of programs, in addition or instead."""
+        return self.root / "etc/fpmjail/programs.d"
 
     @property
     def admin_sites(self) -> Path:

@@ -95,7 +95,7 @@ class Host:
             scratch = self._started(site.php.version)
             if scratch is None:
                 return None
-            self._known[key] = probe.ask(scratch.socket, name, told)
+            self._known[key] = probe.ask(scratch.socket, name, told, probe.patience(name, expected))
         return self._known[key]
 
     def _started(self, version: str) -> Scratch | None:

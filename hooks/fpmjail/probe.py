@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fpmjail import fastcgi, image, reach, systemd
+from fpmjail import fastcgi, image, program, reach, systemd
 from fpmjail.fastcgi import DeadlineExceeded, FastcgiError, Response, Unreachable, WorkerDied
 from fpmjail.layout import Layout
 from fpmjail.site import DEDICATED, Profile, Site
@@ -90,6 +90,7 @@ class Expectation:
     timezones: tuple[str, ...] = ()
     sockets: tuple[tuple[str, tuple[str, ...]], ...] = ()
     shell: bool = False
+    programs: tuple[Mapping[str, object], ...] = ()
     writable: tuple[str, ...] = ()
     ids: tuple[int, int] = (-1, -1)
     place: str = DIRECTORY
@@ -137,6 +138,8 @@ def arguments(name: str, expected: Expectation) -> dict[str, object]:
             return {"locales": list(expected.locales)}
         case "timezones":
             return {"timezones": list(expected.timezones), "isolation": expected.isolation}
+        case "programs":
+            return {"programs": list(expected.programs)}
         case _ if name in dict(expected.sockets):
             return {"sockets": list(dict(expected.sockets)[name])}
         case _:
@@ -255,10 +258,16 @@ def ask_all(socket: Path, names: Iterable[str], expected: Expectation) -> tuple[
     """Run several probes one after another, PHP's own first. Where the first cannot run, the rest is not asked."""
     results: list[Result] = []
     for name in sorted(names, key=lambda name: (name != "php", name)):
-        results.append(ask(socket, name, arguments(name, expected), place=expected.place))
+        told, time_limit = arguments(name, expected), patience(name, expected)
+        results.append(ask(socket, name, told, time_limit, place=expected.place))
         if not results[-1].answered:
             break
     return tuple(results)
+
+
+def patience(name: str, expected: Expectation) -> float:
+    """How long a probe may take, in seconds: programs are run one after another."""
+    return PATIENCE + (len(expected.programs) if name == "programs" else 0)
 
 
 def modules(listing: str) -> tuple[str, ...]:
@@ -283,7 +292,8 @@ def of_candidate(layout: Layout, profile: Profile, generation: str) -> Expectati
     """
     loaded = modules(systemd.run([f"/usr/sbin/php-fpm{profile.php}", "-m"], PATIENCE).words)
     common = of_server(layout, profile, generation)
-    return replace(common, extensions=loaded, charsets=profile.charsets if "iconv" in loaded else ())
+    charsets = profile.charsets if "iconv" in loaded else ()
+    return replace(common, extensions=loaded, charsets=charsets, programs=program.sound(layout, common.programs))
 
 
 def of_site(layout: Layout, site: Site) -> Expectation:
@@ -326,6 +336,7 @@ def of_server(layout: Layout, profile: Profile, generation: str) -> Expectation:
         present=frozenset(files),
         hosts=loopback_names(hosts),
         shell=os.path.lexists(layout.image(profile.id) / generation / "usr/bin/sh"),
+        programs=program.trials(layout, profile),
     )
 
 

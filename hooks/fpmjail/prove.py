@@ -26,6 +26,7 @@ from fpmjail.site import Profile
 USER = "_fpmjail"
 PREFIX = "scratch-"
 PATIENCE = 10.0  # seconds for the start
+LONGEST_PROBE = 120.0  # seconds; who asked has given up long before
 OWN_FILES = frozenset({"passwd", "group", "fpm.conf"})
 PRIVATE = "size=64M,mode=1777,nosuid,nodev,noexec"
 UNCONFIGURED = frozenset({"Slice"})  # a site's slice would count the proof against that site
@@ -91,7 +92,7 @@ listen = {socket}
 pm = static
 pm.max_children = 2
 catch_workers_output = yes
-request_terminate_timeout = {PATIENCE:g}s
+request_terminate_timeout = {LONGEST_PROBE:g}s
 php_admin_value[open_basedir] = none
 php_admin_value[auto_prepend_file] = none
 php_admin_value[sys_temp_dir] = /tmp

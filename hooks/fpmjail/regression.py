@@ -2,7 +2,7 @@
 """Did a new generation make anything worse? The check of the running sites before the switch and after it.
 
 A site that was bad before cannot speak against the new generation, nor can a fault that it had before, nor a database
-server. Sites that do not run are not woken: they are behind the same image, which the scratch jail has proven.
+server, nor a program: the scratch jail has tried those that work on the server itself. Sites that do not run are not woken: they are behind the same image, which the scratch jail has proven.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from fpmjail.layout import Layout
 from fpmjail.masters import Master
 from fpmjail.site import SERVER_DIRECTORIES
 
+NO_REASON = frozenset({*SERVER_DIRECTORIES, "programs"})
 PHP = ("capability", "php")
 AGAIN = 1.0  # seconds until the second look: what passes by itself is no reason to go back
 
@@ -28,7 +29,7 @@ def faults(findings: Sequence[Finding]) -> Faults:
     return {
         one.key: f"{one.topic} {one.name}: {one.seen}"
         for one in findings
-        if one.level is Level.BAD and one.name not in SERVER_DIRECTORIES
+        if one.level is Level.BAD and one.name not in NO_REASON
     }
 
 

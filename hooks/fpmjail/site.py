@@ -31,6 +31,9 @@ _PHP = r"[0-9]{1,2}\.[0-9]{1,2}"
 _TIME_ZONE = r"[A-Z][A-Za-z0-9_+-]{0,30}(/[A-Za-z][A-Za-z0-9_+-]{0,30}){0,2}"
 _LOCALE = r"[a-z]{2,3}(_[A-Z]{2})?\.[A-Z][A-Za-z0-9_-]{0,30}(@[a-z]{1,30})?"
 _WEEK = 7 * 86400  # seconds
+_PROGRAM = r"/usr(/[A-Za-z0-9._+-]{1,100}){2,20}"
+_FILES = r"/(usr|etc)(/[A-Za-z0-9._+*?\[\]@:,~-]{1,100}){1,20}"
+_PACKAGES = r"[a-z0-9][a-z0-9+.-]{1,100}( \| [a-z0-9][a-z0-9+.-]{1,100}){0,9}"
 _LINE = r"[^\x00-\x1f\x7f]{0,1023}"
 
 
@@ -65,7 +68,7 @@ class User:
 class Profile:
     """What an image must hold; sites with the same profile share one image. `id` is the digest of all the rest.
 
-    No `timezones` means all of them.
+    No `timezones` means all of them. `programs` are paths; `program_files` are patterns of what some of them need.
     """
 
     id: str
@@ -76,11 +79,22 @@ class Profile:
     programs: tuple[str, ...]
     libraries: str
     timezones: tuple[str, ...] = ()
+    program_files: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def content(self) -> dict[str, object]:
         """The profile without its id, as it stands in site.json."""
         names = ("php", "capabilities", "charsets", "locales", "programs", "libraries", "timezones")
-        return {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
+        found = {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
+        files = {program: list(patterns) for program, patterns in self.program_files}
+        return {**found, "program_files": files} if files else found
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that the site declares, and the packages that the site's own depends on for it."""
+
+    path: str
+    packages: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +227,7 @@ class Site:
     environment: tuple[tuple[str, str], ...] = ()
     cron: tuple[Job, ...] = ()
     sftp: Sftp | None = None
+    programs: tuple[Program, ...] = ()
     compat_link: bool = False
 
     @property
@@ -316,6 +331,12 @@ class _Fields:
         fields = self.fields(name)
         return tuple((key, fields.text(key)) for key in sorted(fields._values))
 
+    def has(self, name: str) -> bool:
+        return name in self._values
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(self._values))
+
     def end(self) -> None:
         """A key that this runtime does not know is something it would silently not do."""
         if self._values:
@@ -365,20 +386,42 @@ def _profile(fields: _Fields) -> Profile:
         capabilities=fields.texts("capabilities", r"[a-z][a-z0-9-]{0,40}"),
         charsets=fields.texts("charsets", r"[A-Za-z0-9][A-Za-z0-9_.:()+-]{0,60}"),
         locales=fields.texts("locales", _LOCALE),
-        programs=fields.texts("programs", r"/?[A-Za-z0-9][A-Za-z0-9_./+-]{0,200}"),
+        programs=fields.texts("programs", _PROGRAM),
         libraries=fields.choice("libraries", "image"),
         timezones=fields.texts("timezones", _TIME_ZONE),
+        program_files=_program_files(fields.fields("program_files") if fields.has("program_files") else None),
     )
     fields.end()
     for name in ("capabilities", "charsets", "locales", "programs", "timezones"):
         values = getattr(profile, name)
         if list(values) != sorted(set(values)):
             raise _Problem(f"profile.{name}", "must be sorted and without repetition")
-    if profile.programs:
-        raise _Problem("profile.programs", "is not known here; it needs a newer fpmjail")
+    for program in (*profile.programs, *(name for name, _ in profile.program_files)):
+        if os.path.normpath(program) != program or program not in profile.programs:
+            raise _Problem("profile.programs", f"`{program}` is not one of the programs, or no plain path")
     if profile.id != profile_id(profile.content()):
         raise _Problem("profile.id", "is not the digest of the profile")
     return profile
+
+
+def _program_files(fields: _Fields | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Patterns by program, both sorted; the key is only there when there are any."""
+    if fields is None:
+        return ()
+    found = tuple((program, fields.texts(program, _FILES)) for program in fields.names())
+    fields.end()
+    for program, patterns in found:
+        if not patterns or list(patterns) != sorted(set(patterns)) or any(".." in text for text in patterns):
+            raise _Problem(f"profile.program_files.{program}", "must be sorted, without repetition and without `..`")
+    if not found:
+        raise _Problem("profile.program_files", "must not be empty")
+    return found
+
+
+def _program(fields: _Fields) -> Program:
+    program = Program(fields.text("path", _PROGRAM), fields.texts("packages", _PACKAGES))
+    fields.end()
+    return program
 
 
 def _user(fields: _Fields) -> User:
@@ -569,6 +612,7 @@ def _site(fields: _Fields) -> Site:
         environment=_environment(fields.table("environment")),
         cron=tuple(_job(job, package) for job in fields.objects("cron")),
         sftp=_sftp(fields.fields_or_null("sftp"), name),
+        programs=tuple(map(_program, fields.objects("programs"))),
         compat_link=fields.truth("compat_link"),
         origins=fields.table("origins"),
     )

@@ -83,7 +83,7 @@ class Wanted:
 
 def wanted(profile: Profile, definitions: Definitions, layout: Layout) -> Wanted:
     """Work out the image of `profile` on the host below `layout.root`. Reads, changes nothing."""
-    collector = _Collector(profile, layout)
+    collector = _Collector(profile, layout, definitions)
     collector.sources(definitions, layout)
     for name in sorted(profile.capabilities, key=lambda name: (name != "php", name)):
         capability = definitions.capabilities.get(name)
@@ -100,8 +100,9 @@ class _Collector:
     """Gathers items rule by rule; the first capability that wants a path names it, PHP itself before all others:
     nobody saves libc by doing without character sets."""
 
-    def __init__(self, profile: Profile, layout: Layout) -> None:
+    def __init__(self, profile: Profile, layout: Layout, definitions: Definitions) -> None:
         self._profile = profile
+        self._known = definitions.programs
         self._host = Host(layout.root)
         self._items: dict[str, Item] = {}
         self._live: dict[str, Live] = {}
@@ -131,6 +132,9 @@ class _Collector:
             self._locales(capability, rule)
         elif rule.kind == "timezones":
             self._time_zones(capability, rule)
+        elif rule.kind == "declared-programs":
+            for path in self._profile.programs:
+                self._program(path)
         elif rule.kind == "links":
             self._make_links(capability, rule)
         elif rule.kind == "live":
@@ -262,6 +266,42 @@ class _Collector:
         for path, text in texts.items():
             for extension in php.extensions(text, directory):
                 self._extension(capability, extension, path)
+
+    def _program(self, path: str, scripts: tuple[str, ...] = ()) -> None:
+        """A program with its data and libraries; `scripts` are those that it interprets, one the other."""
+        from fpmjail import program
+
+        known, label = self._known.get(path), program.label(path)
+        resolved = self._host.resolve(path)
+        start = program.head(self._host, resolved)
+        fault = "is a directory" if resolved.is_directory else _fault(resolved) or program.fault(resolved, start)
+        if fault:
+            needed = f", and {scripts[-1]} needs it" if scripts else ""
+            self.lack(label, path, f"{fault}{needed}", known.package if known else "")
+            return
+        self._add(label, path, Rule("programs", package=known.package if known else ""))
+        for one in known.rules if known else ():
+            self.apply(label, one)
+        for pattern in dict(self._profile.program_files).get(path, ()):
+            self._patterns(label, Rule("objects", (pattern,)))
+        for interpreter in program.interpreters(self._host, start):
+            self._interpreter(interpreter, (*scripts, path))
+
+    def _interpreter(self, path: str, scripts: tuple[str, ...]) -> None:
+        """What a script needs to run, unless the jail has it anyway."""
+        from fpmjail import program
+
+        script = scripts[-1]
+        if path in scripts:
+            self.lack(program.label(script), script, f"is a script for {path}, which leads back to itself", "")
+        elif path in (*self._profile.programs, "/usr/bin/php", self._fill("/usr/bin/php{php}")):
+            return
+        elif not program.is_shell(path):
+            self._program(path, scripts)
+        elif not program.is_plain_shell(path):
+            self.lack(program.label(script), script, f"is a script for the shell {path}: declare that as well", "")
+        elif program.SHELL not in self._profile.capabilities:
+            self.lack(program.label(script), script, f"is a script for {path}: that takes `jail.shell: sh`", "")
 
     def _ini(self, capability: str, path: str) -> str:
         """PHP passes over an ini file that is not there, and so does the image; it is said."""

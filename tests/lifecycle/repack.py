@@ -27,14 +27,15 @@ SETS = {
     "php-opcache": r"php[0-9.]+-opcache",
     "php-common": r"php[0-9.]+-[a-z]+",
     "libicu": r"libicu[0-9]+",
+    "poppler-utils": r"poppler-utils",
 }
 ZONE = "Antarctica/Troll"
 TEXTS_TO_EXTEND = ("usr/share/zoneinfo/zone.tab", "usr/share/doc/*/copyright")
 DATA_TO_EXTEND = ("usr/lib/locale/C.utf8/LC_IDENTIFICATION",)
 
 
-def upgrade(release: str, name: str, round: int = 1) -> list[Path]:
-    """The newer packages of a set, made once and kept beside the base tree.
+def upgrade(release: str, name: str, round: int = 1, debs: Path | None = None) -> list[Path]:
+    """The newer packages of a set, made once and kept beside the base tree; `debs` has those that the tree has not.
 
     A higher `round` is a newer version. php-opcache alone fits only the installed php-common: upgrade it first, and
     php-common, whose set includes it, with a higher round (or together with it).
@@ -46,7 +47,7 @@ def upgrade(release: str, name: str, round: int = 1) -> list[Path]:
         if not finished.exists():
             building = finished.with_name(f"building-{finished.name}")
             shutil.rmtree(building, ignore_errors=True)
-            _repack_set(originals(tree.debs, name), round, building)
+            _repack_set(originals(debs or tree.debs, name), round, building)
             building.rename(finished)
     return sorted(finished.glob("*.deb"))
 

@@ -46,16 +46,28 @@ def test_every_template_is_a_snippet() -> None:
     used = {
         snippet.template
         for known in (True, False)
-        for snippet in snippets(certificate=known, sftp=known, shared=known)
+        for snippet in snippets(certificate=known, sftp=known, shared=known, programs=known)
     }
     there = {f"maintscript/{path.name}" for path in (templates_directory() / "maintscript").iterdir()}
     assert used == there - {f"maintscript/{part}" for part in ("script", "mounted", "remove-empty")}
 
 
-def test_no_argument_of_dpkg_means_two_things() -> None:
+@pytest.mark.parametrize("more", ["", "jail: {programs: [gs]}\n"])
+def test_no_argument_of_dpkg_means_two_things(more: str) -> None:
+    for script in dict(planned(shop(more)).scripts).values():
+        words = [word for case in re.findall(r"^([a-z |-]+)\)$", script, re.MULTILINE) for word in case.split(" | ")]
+        assert len(words) == len(set(words)) and ("triggered" in words) == ("# postinst of" in script), words
     for script, ignored in IGNORED.items():
-        handled = [word for event in Event if event.value[0] == script for word in event.value[1]]
-        assert len({*handled, *ignored}) == len(handled) + len(ignored)
+        handled = {word for event in Event if event.value[0] == script for word in event.value[1]}
+        assert handled & {*ignored} <= {"triggered"}
+
+
+def test_a_site_with_programs_asks_for_a_refresh_when_dpkg_tells_of_them() -> None:
+    assert "refresh" not in fences(SCRIPTS["postinst"])
+    script = dict(planned(shop("jail: {programs: [gs]}\n")).scripts)["postinst"]
+    _, _, handler = script.partition("\ntriggered)\n")
+    assert handler.split("\n\t;;")[0].splitlines()[-2] == "\tdpkg-trigger --no-await fpmjail-refresh || true"
+    assert "(templates/maintscript/postinst-refresh, jail.programs: shop.yaml:4)" in handler
 
 
 def test_the_timers_of_jobs_are_enabled_and_forgotten_with_the_package() -> None:

@@ -98,7 +98,7 @@ def test_site_json_is_the_contract() -> None:
     assert list(read) == [
         "format", "generator", "source", "site", "package", "version", "release", "isolation", "user", "profile",
         "paths", "compat_link", "units", "sandbox", "filesystem", "jail", "php", "web", "writable", "environment",
-        "cron", "sftp", "origins",
+        "cron", "programs", "sftp", "origins",
     ]  # fmt: skip
     assert (read["format"], read["source"], read["package"]) == (1, "shop.yaml", "site-shop-jail")
     assert read["origins"] == {

@@ -177,5 +177,9 @@ def test_a_database_server_that_fails_meanwhile_is_not_the_generation_s_fault() 
     assert regression.faults([down, hold, broken]) == {("files", "jail"): "files jail: mode 0777"}
 
 
+def test_a_program_that_fails_after_its_upgrade_is_not_the_generation_s_fault() -> None:
+    assert regression.faults([finding.bad("capability", "programs", "/usr/bin/gs: it ended with status 1", "fix")]) == {}
+
+
 def test_a_plain_file_is_not_a_parent() -> None:
     assert not golden.judge_parents(SITE, [[file("/run")]]).good

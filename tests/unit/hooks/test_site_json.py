@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fpmjail.layout import Layout
-from fpmjail.site import Site, SiteError, installed, load, parse, profile_id
+from fpmjail.site import Program, Site, SiteError, installed, load, parse, profile_id
 
 PROFILE: dict[str, object] = {
     "php": "8.4",
@@ -81,6 +82,7 @@ EXAMPLE: dict[str, Any] = {
         }
     ],
     "sftp": {"configuration": "/usr/share/fpmjail/sites/example/sshd.conf"},
+    "programs": [{"path": "/usr/bin/gs", "packages": ["ghostscript"]}],
     "origins": {"jail.charsets": "example.yaml:14:3"},
 }
 
@@ -105,6 +107,40 @@ def put(layout: Layout, directory: str, content: object) -> Path:
     path.parent.mkdir(parents=True)
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return path
+
+
+PROGRAMS = {**PROFILE, "programs": ["/usr/bin/gs"], "program_files": {"/usr/bin/gs": ["/usr/share/gs/**"]}}
+
+
+def with_profile(content: dict[str, Any]) -> dict[str, Any]:
+    return changed("profile", {"id": profile_id(content), **content})
+
+
+def test_programs_and_their_files_are_part_of_the_profile() -> None:
+    site = read(with_profile(PROGRAMS))
+    assert site.profile.programs == ("/usr/bin/gs",)
+    assert site.profile.program_files == (("/usr/bin/gs", ("/usr/share/gs/**",)),)
+    assert site.profile.id != read(with_profile({**PROFILE, "programs": ["/usr/bin/gs"]})).profile.id
+    assert read(EXAMPLE).programs == (Program("/usr/bin/gs", ("ghostscript",)),)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"programs": ["gs"]}, "profile.programs[0]"),
+        ({"programs": ["/bin/gs"]}, "profile.programs[0]"),
+        ({"programs": ["/usr/bin/../../root/x"]}, "no plain path"),
+        ({"programs": ["/usr/bin/b", "/usr/bin/a"]}, "must be sorted"),
+        ({"programs": []}, "`/usr/bin/gs` is not one of the programs"),
+        ({"program_files": {}}, "must not be empty"),
+        ({"program_files": {"/usr/bin/gs": []}}, "must be sorted, without repetition and without `..`"),
+        ({"program_files": {"/usr/bin/gs": ["/usr/share/../../root/*"]}}, "must be sorted, without repetition"),
+        ({"program_files": {"/usr/bin/gs": ["/var/lib/x"]}}, "is not allowed"),
+    ],
+)
+def test_a_program_is_a_plain_path_below_usr(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(SiteError, match=re.escape(words)):
+        read(with_profile({**PROGRAMS, **fields}))
 
 
 def test_every_field_is_read() -> None:
