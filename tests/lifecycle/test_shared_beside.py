@@ -194,8 +194,9 @@ def test_disable_ends_what_entered_beside_the_web(server: Server) -> None:
 
 def test_a_stranger_among_the_sites_processes_is_found(server: Server) -> None:
     server.run("systemd-run", "-q", "--unit=stranger", "--uid=_site-example", "sleep", "60")
-    found = [one for one in server.faults() if one["topic"] == "processes"]
-    assert found and "is outside of /var/www/example" in found[0]["seen"], found
+    found = sorted((one for one in server.faults() if one["topic"] == "processes"), key=lambda one: one["name"])
+    assert [one["name"] for one in found] == ["chroot", "place"], found
+    assert "is outside of /var/www/example" in found[0]["seen"] and "has its root elsewhere" in found[1]["seen"]
     server.run("systemctl", "stop", "stranger")
 
 
