@@ -2,7 +2,8 @@
 """Did a new generation make anything worse? The check of the running sites before the switch and after it.
 
 A site that was bad before cannot speak against the new generation, nor can a fault that it had before, nor a database
-server, nor a program: the scratch jail has tried those that work on the server itself. Sites that do not run are not woken: they are behind the same image, which the scratch jail has proven.
+server, nor a program: the scratch jail has tried those that work on the server itself. Sites that do not run are not
+woken: they are behind the same image, which the scratch jail has proven.
 """
 
 from __future__ import annotations

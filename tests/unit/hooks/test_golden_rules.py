@@ -178,7 +178,8 @@ def test_a_database_server_that_fails_meanwhile_is_not_the_generation_s_fault() 
 
 
 def test_a_program_that_fails_after_its_upgrade_is_not_the_generation_s_fault() -> None:
-    assert regression.faults([finding.bad("capability", "programs", "/usr/bin/gs: it ended with status 1", "fix")]) == {}
+    failed = finding.bad("capability", "programs", "/usr/bin/gs: it ended with status 1", "fix")
+    assert regression.faults([failed]) == {}
 
 
 def test_a_plain_file_is_not_a_parent() -> None:
