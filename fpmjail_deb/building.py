@@ -157,7 +157,7 @@ def _refuse_taken(order: Order, states: Mapping[str, State], last: str) -> None:
         path = next(one.path for one in order.existing if (one.version, one.release) == (version, taken[0]))
         shows = f"fpmjail-deb diff {path} {order.site.file}"
         raise BuildError(_at_version(order.site, f"{path} has another content; to see it: {shows}", hint))
-    if State.NEW in states.values() and is_higher(last, version):
+    if is_higher(last, version):
         raise BuildError(_at_version(order.site, f"{last} exists, and no server would go back to {version}", hint))
 
 

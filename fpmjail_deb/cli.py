@@ -24,7 +24,7 @@ from fpmjail_deb.comparing import Compared, Moment
 from fpmjail_deb.contents import Directory, File, PackagePlan, Symlink
 from fpmjail_deb.description import warnings
 from fpmjail_deb.difference import Difference
-from fpmjail_deb.errors import BuildError, DescriptionError, Problem, UsageError, quote
+from fpmjail_deb.errors import BuildError, DescriptionError, Problem, UsageError, printable, quote
 from fpmjail_deb.folder import Folder, read_folder
 from fpmjail_deb.progress import Progress
 from fpmjail_deb.release import RELEASES
@@ -326,7 +326,7 @@ def _orders(sites: Sequence[Site], options: argparse.Namespace, moment: Moment) 
     known = _published(options.output, deep=False)
     if options.against:
         for package, found in _published(options.against, deep=True).items():
-            known[package] = [*known.get(package, ()), *found]
+            known[package] = list(dict.fromkeys([*known.get(package, ()), *found]))
     return [
         Order(
             site,
@@ -401,7 +401,7 @@ def _differences(options: argparse.Namespace) -> Iterator[Difference]:
         hint = "or a directory of published packages with --against"
         raise UsageError(f"expected two packages or descriptions, found {len(options.places)}", hint)
     old, new = (_compared(path, releases) for path in options.places)
-    places = (str(options.places[0]), str(options.places[1]))
+    places = (printable(str(options.places[0])), printable(str(options.places[1])))
     yield from comparing.of_two(old, new, places, moment)
 
 

@@ -13,7 +13,7 @@ from fpmjail_deb import names
 from fpmjail_deb.contents import PackagePlan
 from fpmjail_deb.deb import read_package
 from fpmjail_deb.difference import Difference
-from fpmjail_deb.errors import BuildError, UsageError
+from fpmjail_deb.errors import BuildError, UsageError, printable
 from fpmjail_deb.plan import Build, plan
 from fpmjail_deb.published import Published, same_content
 from fpmjail_deb.release import RELEASES
@@ -48,7 +48,7 @@ def with_published(
             last = max(found, key=lambda one: Version(one.version), default=None)
             old = read_package(last.path) if last else None
             new = planned(site, release, old, moment)
-            yield Difference(package, release, old, str(last.path if last else place), new, site.file)
+            yield Difference(package, release, old, printable(str(last.path if last else place)), new, site.file)
 
 
 def packages(path: Path, read: Site | None, releases: Sequence[str]) -> Compared:

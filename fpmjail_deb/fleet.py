@@ -68,8 +68,9 @@ def _clash(first: Holder, second: Holder, message: str, hint: str) -> Clash:
 def _covered(hosts: dict[str, Holder]) -> Iterator[Clash]:
     """Yield host names that another site's wildcard covers.
 
-    Apache takes the first virtual host that fits in the order of their files, wildcards included (vhosts/details of its
-    manual); nginx takes the most precise name wherever it stands (server_name), so there it is no clash.
+    Apache takes the first virtual host that fits in the order of their files, wildcards included (seen;
+    vhosts/details of its manual); nginx takes the most precise name wherever it stands (server_name of its
+    manual), so there it is no clash.
     """
     for host, holder in hosts.items():
         parts = host.removeprefix("*.").split(".")

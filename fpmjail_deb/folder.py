@@ -130,9 +130,10 @@ class _Reader:
         """Return the files of defaults that lie beneath a description, the widest first."""
         bottom = Path(os.path.normpath(Path.cwd() / path)).parent
         if bottom not in self.directories:
-            self.directories[bottom] = tuple(file for place in _directories(bottom) for file in _defaults_in(place))
-        found = self.directories[bottom]
-        return [file if path.is_absolute() else Path(os.path.relpath(file)) for file in found]
+            found = [_defaults_in(place) for place in _directories(bottom)]
+            self.directories[bottom] = tuple(file for files in found for file in files[:1])
+            self.own |= {_second(path, file) for files in found for file in files[1:]}
+        return [_spelled_like(path, file) for file in self.directories[bottom]]
 
 
 def _told(problem: Problem, files: Sequence[str]) -> Problem:
@@ -184,6 +185,16 @@ def _everybodys(directory: Path) -> bool:
         return bool(directory.stat().st_mode & stat.S_IWOTH)
     except OSError:
         return False
+
+
+def _spelled_like(path: Path, file: Path) -> Path:
+    """Return a file's path, relative if another one is."""
+    return file if path.is_absolute() else Path(os.path.relpath(file))
+
+
+def _second(path: Path, file: Path) -> Problem:
+    place = Location(shown(_spelled_like(path, file)), 1, 1)
+    return Problem(place, "", f"there is a {FILE_NAMES[0]} beside it", "keep one of them")
 
 
 def _defaults_in(directory: Path) -> tuple[Path, ...]:

@@ -201,7 +201,7 @@ class MapRule:
         return {
             "type": "object",
             "propertyNames": self.name.json_schema(),
-            "additionalProperties": self.value.json_schema(),
+            "additionalProperties": {"anyOf": [self.value.json_schema(), {"type": "null"}]},  # null: not the defaults'
         }
 
 

@@ -516,7 +516,8 @@ def _group_schema(path: str) -> dict[str, object]:
         "additionalProperties": False,
         "properties": {key: _key_schema(join(path, key)) for key in keys},
     }
-    required = [key for key in keys if join(path, key) in BY_PATH and BY_PATH[join(path, key)].required]
+    # What several sites can have in common may stand in their defaults.
+    required = [key for key in OF_ONE_SITE if BY_PATH[key].required] if not path else []
     return {**schema, "required": required} if required else schema
 
 

@@ -22,6 +22,7 @@ EPILOG = """\
 examples:
   fpmjail status                  every site and image of this server at a glance
   fpmjail check example           prove that a site works and that it is sealed
+  fpmjail check --all --nagios    the same for every site, in one line for monitoring
   fpmjail refresh --dry-run       what the next refresh would do
   fpmjail exec example -- php -v  run a command where the site's PHP runs
   fpmjail rollback example        back to the generation before, and stay there

@@ -117,6 +117,11 @@ def metrics(report: Report) -> tuple[Metric, ...]:
         ),
         Metric("fpmjail_unreadable_sites", "Sites whose site.json cannot be read.", (({}, len(report.problems)),)),
         Metric("fpmjail_check_timestamp_seconds", "When the check was made.", (({}, report.when),)),
+        Metric(
+            "fpmjail_refresh_timestamp_seconds",
+            "When the images were last compared with the server.",
+            (({}, report.refreshed),) if report.refreshed is not None else (),
+        ),
     )
 
 

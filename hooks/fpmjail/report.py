@@ -48,11 +48,14 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A whole check: `problems` are sites whose site.json cannot be read; `when` in seconds since 1970."""
+    """A whole check: `problems` are sites whose site.json cannot be read; `when` it was made and the images were last
+    compared with the server (`refreshed`, None for never) in seconds since 1970.
+    """
 
     checked: tuple[Checked, ...]
     problems: tuple[str, ...]
     when: float
+    refreshed: float | None = None
 
     def count(self, level: Level) -> int:
         """How many findings have this level, over all."""
@@ -80,7 +83,15 @@ def gather(layout: Layout, names: Collection[str], *, all_sites: bool, compare: 
     problems = tuple(str(error) for error in errors if all_sites or error.site in names)
     seen = tuple(look(layout, wanted, compare))
     whole = (*seen, server(layout, found)) if all_sites else seen
-    return Report(whole, problems, time.time())
+    return Report(whole, problems, time.time(), refreshed(layout))
+
+
+def refreshed(layout: Layout) -> float | None:
+    """When the last refresh ended."""
+    try:
+        return layout.status_file.stat().st_mtime
+    except OSError:
+        return None
 
 
 def look(layout: Layout, wanted: Collection[Site], compare: bool) -> Iterator[Checked]:

@@ -21,7 +21,7 @@ LAST_WORD, WEB_RELOAD = glance.LAST_WORD, glance.WEB_RELOAD
 
 def once(layout: Layout, mode: Mode, say: Say, profiles: frozenset[str] = frozenset()) -> tuple[Outcome, ...]:
     """Refresh all profiles in use, or those that are named, and remember what happened."""
-    before, followed = watched.surroundings(layout), watched.live(layout)
+    before, followed = watched.surroundings(layout), watched.sources(layout)
     found, errors = sites.installed(layout)
     before |= watched.servers(found)
     for error in errors:
@@ -34,7 +34,7 @@ def once(layout: Layout, mode: Mode, say: Say, profiles: frozenset[str] = frozen
         outcomes = refresh.refresh(layout, wanted, mode)
         remember(layout, outcomes)
         if not profiles and not errors:
-            watched.remember(layout, outcomes, before, followed)
+            watched.remember(layout, outcomes, before, followed | watched.live(layout))
         words = settle(layout, found, outdated=True) if mode.final else ()
     for outcome in outcomes:
         if outcome.decision is not Decision.CURRENT or outcome.words:

@@ -25,14 +25,20 @@ def servers(sites: Iterable[Site]) -> Known:
     return stamps({str(directory) for site in sites for _, directory in site.jail.sockets})
 
 
-def live(layout: Layout) -> Known:
-    """What the live files depend on, every link on the way included, and these files themselves."""
-    host, own = Host(layout.root), []
+def sources(layout: Layout) -> Known:
+    """What the live files depend on, every link on the way included. Taken before they are followed, or the change that
+    comes between would never be seen."""
+    host = Host(layout.root)
     for place in layout.images.glob("*"):
-        for name, source, _ in image.known_live(place):
+        for _, source, _ in image.known_live(place):
             host.resolve(source)
-            own.append(str(place / "live" / name))
-    return {**rooted(layout, host.inputs), **stamps(own)}
+    return rooted(layout, host.inputs)
+
+
+def live(layout: Layout) -> Known:
+    """The live files themselves. Nobody but us writes them."""
+    places = layout.images.glob("*")
+    return stamps(str(place / "live" / name) for place in places for name, _, _ in image.known_live(place))
 
 
 def stamps(paths: Iterable[str]) -> Known:
@@ -70,12 +76,12 @@ def remember(layout: Layout, outcomes: Sequence[Outcome], before: Known, followe
 def follow(layout: Layout) -> tuple[str, ...]:
     """Bring the live files of every image up to date; what changed, and what cannot be followed."""
     words: list[str] = []
-    before = live(layout)
+    before = sources(layout)
     for place in sorted(layout.images.glob("*/inputs.json")):
         followed = image.follow_live(layout, place.parent.name)
         words += [f"image {place.parent.name} follows {name}" for name in followed.changed]
         words += followed.problems
-    renew(layout, before if not words else live(layout))
+    renew(layout, before | live(layout))
     return tuple(words)
 
 

@@ -77,10 +77,16 @@ def test_a_version_that_goes_backwards_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_an_old_version_that_is_still_there_is_unchanged(tmp_path: Path) -> None:
+def test_a_description_that_went_back_to_an_old_version_is_told_that_no_server_would(tmp_path: Path) -> None:
     build(tmp_path, "version: 1.3\n")
     build(tmp_path, "version: 1.4\nuid: 4001\n")
-    assert build(tmp_path, "version: 1.3\n").unchanged == 2
+    assert "1.4 exists, and no server would go back to 1.3" in build(tmp_path, "version: 1.3\n").failure
+
+
+def test_an_automatic_version_rises_when_a_change_is_taken_back(tmp_path: Path) -> None:
+    for more in ("", "uid: 4001\n", ""):
+        build(tmp_path, f"version: auto\n{more}", ["trixie"])
+    assert versions(tmp_path) == [f"20261123.{number}+deb13" for number in (1, 2, 3)]
 
 
 def test_an_automatic_version_rises_with_each_change_and_only_then(tmp_path: Path) -> None:
@@ -225,7 +231,7 @@ def test_a_file_system_in_memory_without_room_will_do(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_build_that_is_ended_leaves_whole_packages_and_no_process(signal_number: int, tmp_path: Path) -> None:
     (tmp_path / "sites").mkdir()
-    for index in range(60):
+    for index in range(30):
         text = SHORT.replace("shop", f"s{index}") + "releases: [trixie]\n"
         (tmp_path / f"sites/s{index}.yaml").write_text(text)
     command = [sys.executable, "-m", "fpmjail_deb", "build", f"{tmp_path}/sites", "-o", f"{tmp_path}/debs", "-j2"]
@@ -236,12 +242,12 @@ def test_a_build_that_is_ended_leaves_whole_packages_and_no_process(signal_numbe
     running.stdout.close()
     wait_for_end_of_processes(tmp_path)
     packages = [path for path in (tmp_path / "debs").iterdir() if path.suffix == ".deb"]
-    assert 0 < len(packages) < 60
+    assert 0 < len(packages) < 30
     for package in packages:
         deb.read_package(package)
     finished = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, check=True)
-    assert f"{60 - len(packages)} packages made, {len(packages)} unchanged" in finished.stderr
-    assert len(list((tmp_path / "debs").iterdir())) == 60
+    assert f"{30 - len(packages)} packages made, {len(packages)} unchanged" in finished.stderr
+    assert len(list((tmp_path / "debs").iterdir())) == 30
     left = [path.name.removeprefix(deb.WORKSHOP).split("-")[0] for path in deb.MEMORY.glob(f"{deb.WORKSHOP}*")]
     assert [process for process in left if not Path("/proc", process).exists()] == []
 

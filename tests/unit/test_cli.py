@@ -364,7 +364,7 @@ def test_new_in_a_directory_that_is_not_there_ends_with_1(capsys: Captured) -> N
 
 def test_schema_is_for_editors_or_for_people(capsys: Captured) -> None:
     assert cli.main(["schema"]) == 0
-    assert json.loads(capsys.readouterr().out)["required"] == ["site", "maintainer", "domains"]
+    assert json.loads(capsys.readouterr().out)["required"] == ["site", "domains"]
     assert cli.main(["schema", "--defaults"]) == 0
     assert json.loads(capsys.readouterr().out)["required"] == []
     assert cli.main(["schema", "--markdown"]) == 0

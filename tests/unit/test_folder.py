@@ -298,3 +298,15 @@ def test_a_directory_without_descriptions_is_a_mistake(files: Mapping[str, str])
     write(files)
     with pytest.raises(UsageError, match=r"empty: expected a directory with \*.yaml, found none"):
         read("empty")
+
+
+def test_two_files_of_defaults_in_one_directory_are_one_too_many() -> None:
+    write({"sites/defaults.yaml": SHARED, "sites/defaults.yml": "version: 2.0\n", "sites/a.yaml": described("a")})
+    assert said("sites") == ["sites/defaults.yml:1:1: there is a defaults.yaml beside it; keep one of them"]
+
+
+def test_a_name_that_is_no_utf_8_can_be_told() -> None:
+    Path(os.fsdecode(b"s\xff")).mkdir()
+    Path(os.fsdecode(b"s\xff/a.yaml")).write_text(described("a"))
+    [problem] = said(os.fsdecode(b"s\xff"))
+    assert problem.startswith("s\\udcff/a.yaml:1:1: maintainer: expected ")

@@ -12,8 +12,8 @@ complete -c fpmjail-deb -n "not __fish_seen_subcommand_from $commands" -a build 
 complete -c fpmjail-deb -n "not __fish_seen_subcommand_from $commands" -a diff -d 'tell what a package changes against another'
 complete -c fpmjail-deb -n "not __fish_seen_subcommand_from $commands" -a schema -d 'print the JSON Schema of descriptions'
 
-complete -c fpmjail-deb -n '__fish_seen_subcommand_from check plan build' -k -a '(__fish_complete_suffix .yaml .yml)'
-complete -c fpmjail-deb -n '__fish_seen_subcommand_from diff' -k -a '(__fish_complete_suffix .deb .yaml .yml)'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from check plan build' -k -a '(__fish_complete_suffix .yml; __fish_complete_suffix .yaml)'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from diff' -k -a '(__fish_complete_suffix .yaml; __fish_complete_suffix .deb)'
 complete -c fpmjail-deb -n '__fish_seen_subcommand_from plan build diff' -l release -x -a 'bookworm trixie' -d 'for this release only'
 complete -c fpmjail-deb -n '__fish_seen_subcommand_from plan diff' -l json -d 'for programs'
 complete -c fpmjail-deb -n '__fish_seen_subcommand_from new' -s o -l output -r -F -d 'the file to write'

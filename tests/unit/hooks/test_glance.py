@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from fpmjail import glance
+from fpmjail import glance, image, watched
+from fpmjail.layout import Layout
 from tests.lifecycle import trees
 
 
@@ -102,3 +104,30 @@ def test_the_look_loads_no_module_but_its_own() -> None:
         [sys.executable, "-I", "-c", script], cwd=trees.CHECKOUT, capture_output=True, text=True, check=True
     )
     assert seen.stdout.split() == ["__future__", "fpmjail", "fpmjail.glance"]
+
+
+def test_a_live_file_that_changes_while_it_is_followed_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(tmp_path)
+    source, place = layout.host("/etc/resolv.conf"), layout.image("a1b2c3d4e5f6")
+    for directory in (source.parent, place / "live", layout.run):
+        directory.mkdir(parents=True)
+    source.write_text("first")
+    live = [["resolv.conf", "/etc/resolv.conf", ""]]
+    (place / "inputs.json").write_text(json.dumps({"live": live}))
+    glance.write(["a1b2c3d4e5f6"], {}, {}, str(layout.run / "glance"))
+    real = image.follow_live
+
+    def follow(layout: Layout, profile_id: str) -> image.Followed:
+        done = real(layout, profile_id)
+        source.write_text("second, after the look")
+        return done
+
+    monkeypatch.setattr(image, "follow_live", follow)
+    assert watched.follow(layout) == ("image a1b2c3d4e5f6 follows resolv.conf",)
+    assert glance.quiet(live_only=True, place=str(layout.run / "glance")) is None
+    monkeypatch.setattr(image, "follow_live", real)
+    watched.follow(layout)
+    assert (place / "live/resolv.conf").read_text() == "second, after the look"
+    assert glance.quiet(live_only=True, place=str(layout.run / "glance")) == ["a1b2c3d4e5f6"]
