@@ -20,7 +20,7 @@ from fpmjail import files, image, jail, mounts, probe, shell, systemd
 from fpmjail.jail import Directory, File, Link, Piece
 from fpmjail.layout import Layout
 from fpmjail.probe import Result
-from fpmjail.sandbox import SHARED_MEMORY
+from fpmjail.sandbox import RUN, SHARED_MEMORY
 from fpmjail.site import Profile
 
 USER = "_fpmjail"
@@ -111,6 +111,7 @@ def confinement(scratch: Scratch, image: Path, sandbox: Directives) -> tuple[tup
         ("RootDirectory", str(scratch.root)),
         ("MountAPIVFS", "yes"),
         ("BindReadOnlyPaths", f"{image}:/.image"),
+        ("TemporaryFileSystem", RUN),
         ("TemporaryFileSystem", SHARED_MEMORY),
         ("TemporaryFileSystem", f"/tmp:{PRIVATE}"),
         ("TemporaryFileSystem", f"/var/lib/php/sessions:{PRIVATE}"),

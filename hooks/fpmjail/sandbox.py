@@ -7,6 +7,7 @@ from fpmjail.site import Site
 from fpmjail.systemd import Answer, in_jail
 
 SHARED_MEMORY = "/dev/shm:size=16M,mode=1777,nosuid,nodev,noexec"
+RUN = "/run:size=1M,mode=0755,nosuid,nodev,noexec"  # bookworm's systemd makes one that all may write, and execute in
 
 
 def directives(site: Site) -> tuple[tuple[str, str], ...]:
@@ -19,6 +20,7 @@ def directives(site: Site) -> tuple[tuple[str, str], ...]:
         *site.sandbox,
         *((("BindPaths", " ".join(map(str, site.filesystem.bind))),) if site.filesystem.bind else ()),
         *(("BindReadOnlyPaths", f"-{directory}") for _, directory in site.jail.sockets),
+        ("TemporaryFileSystem", RUN),
         ("TemporaryFileSystem", SHARED_MEMORY),
         ("ReadWritePaths", writable),
         ("NoExecPaths", writable),
