@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fpmjail.site import Profile
 
 SHELLS = frozenset(("ash", "bash", "busybox", "csh", "dash", "fish", "ksh", "mksh", "rbash", "sh", "tcsh", "zsh"))
+DECLARED = "declared-programs"
 SHELL = "shell"  # the capability of a jail that has dash as /bin/sh
 SEARCHED = ("/usr/local/bin", "/usr/bin")  # by env(1) in a jail
 ACCOUNT = "_fpmjail"
@@ -97,6 +98,8 @@ def define(content: bytes, release: str) -> tuple[tuple[str, ...], Known, bool]:
     paths, package = own.get("programs"), own.get("package", "")
     if not isinstance(paths, list) or not paths or not all(_is_program(path) for path in paths):
         raise Wrong("`programs` must be a list of paths below /usr")
+    if any(rule.kind == DECLARED for rule in capability.rules):
+        raise Wrong(f"`{DECLARED}` is for capabilities")
     if not isinstance(package, str):
         raise Wrong("`package` must be a string")
     return tuple(paths), Known(package, capability.rules, _trial(own.get("trial"))), capability.replaces

@@ -197,6 +197,7 @@ def test_an_administrator_adds_to_what_is_known_or_replaces_it(layout: Layout) -
         ({"trial": {"command": "x"}}, "`trial` must be an object with arguments, input, output"),
         ({"trial": {"arguments": "x"}}, "`trial`: `arguments` must be a list of strings"),
         ({"probe": "php.php"}, "`probe` is for capabilities; a program has a `trial`"),
+        ({"rules": [{"declared-programs": True}]}, "`declared-programs` is for capabilities"),
         ({"format": 2}, "`format` must be 1"),
         ({"zzz": 1}, "`zzz` is not known"),
         ({"rules": [{}]}, "rules[0] must have exactly one of"),
