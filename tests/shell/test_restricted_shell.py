@@ -193,6 +193,20 @@ def test_a_declared_program_that_is_not_there_or_cannot_run_has_the_status_of_da
     assert "no-program cannot be run" in shop.restricted(b"no-program").words
 
 
+@pytest.mark.parametrize("arguments", ["", "-t", "-fa@b -t c@d", "-f a", "--version a-b ''", "'-f-X'", "-t -t"])
+def test_a_program_gets_the_options_that_were_declared_for_it(shop: Workshop, arguments: str) -> None:
+    line = f"limited {arguments}".encode()
+    ours = shop.restricted(line)
+    assert ours.record is not None and ours == shop.dash(line)
+
+
+@pytest.mark.parametrize("arguments", ["-X/log", "-tX/log", "-t -C a", "--versions", "--", "'-X' a", "-", "a -X"])
+def test_a_program_gets_no_other_option(shop: Workshop, arguments: str) -> None:
+    ours = shop.restricted(f"limited {arguments}".encode())
+    assert (ours.status, ours.record) == (REFUSED, None)
+    assert "the program has no such option here" in ours.words
+
+
 def test_true_starts_nothing_and_is_true(shop: Workshop) -> None:
     assert shop.restricted(b"'true' 2>&1") == shop.dash(b"'true' 2>&1")
     assert shop.restricted(b"true").status == 0
@@ -201,7 +215,7 @@ def test_true_starts_nothing_and_is_true(shop: Workshop) -> None:
 def test_the_programs_can_be_listed(shop: Workshop) -> None:
     shop.run([shop.shell, "--programs"])
     listed = (shop.place / "stdout").read_text().split()
-    assert listed == [str(shop.bin / name) for name in ("gs", "no-program", "missing")]
+    assert listed == [str(shop.bin / name) for name in ("gs", "no-program", "missing", "limited")]
 
 
 def test_variables_that_load_foreign_code_do_not_reach_a_program(shop: Workshop) -> None:
