@@ -21,6 +21,7 @@ class Session(socketserver.StreamRequestHandler):
     """One client (RFC 5321)."""
 
     server: Relay
+    recipients: list[str]
 
     def handle(self) -> None:
         """Talk until the client has enough."""

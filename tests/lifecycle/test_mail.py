@@ -97,7 +97,7 @@ def stored(server: Server) -> list[dict[str, Any]]:
 
 def message(kept: dict[str, Any]) -> EmailMessage:
     raw = kept["message"].encode("latin-1")
-    return cast(EmailMessage, email.message_from_bytes(raw, policy=email.policy.default))
+    return email.message_from_bytes(raw, policy=email.policy.default)
 
 
 def finding(server: Server, name: str = "mail") -> dict[str, Any]:
@@ -254,7 +254,8 @@ def test_the_password_can_be_read_by_its_own_site_alone(server: Server) -> None:
 
 def test_an_upgrade_of_msmtp_reaches_the_jails(server: Server) -> None:
     before = server.truth()["generation"]
-    server.shell("printf x >>/usr/bin/msmtp && dpkg-trigger --by-package=msmtp /usr/bin/msmtp && dpkg --triggers-only fpmjail")
+    server.shell("printf x >>/usr/bin/msmtp; dpkg-trigger --by-package=msmtp /usr/bin/msmtp")
+    server.run("dpkg", "--triggers-only", "fpmjail")
     server.settle()
     assert server.truth()["generation"] != before
 

@@ -28,7 +28,7 @@ def test_without_a_relay_no_mail_is_sent() -> None:
     made = described("none")
     assert made["jail"]["mail"] is None and "mail" not in made["profile"]["capabilities"]
     pool = setting_lines(text(planned(shop()), "/pool.conf"))
-    assert "php_admin_value[sendmail_path] = '/nonexistent/no-mail-from-this-jail'" in pool
+    assert "php_admin_value[sendmail_path] = /nonexistent/no-mail-from-this-jail" in pool
     assert "msmtp" not in dict(planned(shop()).control)["Depends"].split(", ")
 
 
