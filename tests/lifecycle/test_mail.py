@@ -264,8 +264,28 @@ def test_with_dash_mail_works_as_well_and_no_password_stays_behind(server: Serve
     start_relay(server)
     change(server, "1.4.0", RELAY, ", shell: sh")
     assert mail(server, "a@example.net", "s", "b", "", "-fa@example.org")["mail"] is True
+    assert [kept["sender"] for kept in stored(server)] == ["a@example.org"]
     assert "wrong" not in server.read("/var/lib/fpmjail/jails/example/etc/msmtprc")
     assert server.faults() == []
+
+
+def test_a_shared_site_sends_mail_through_the_same_walls(server: Server) -> None:
+    shared = SITE.replace("example\n", "second\n", 1).replace("example.org]", "second.example.org]")
+    server.publish(f"{shared}isolation: shared\njail: {{mail: {{{RELAY}}}}}\n", "second.yaml")
+    server.install("site-second-jail")
+    server.write("/var/www/second/var/www/second/htdocs/mail.php", PAGE)
+    for option, sent in (("-fc@example.org", True), ("-Xx", False)):
+        arguments = ("a@b.example", "s", "b", "", option)
+        page = server.get("/mail.php", "second.example.org", "--json", json.dumps(arguments))
+        assert json.loads(page.body)["mail"] is sent, page
+    assert [kept["sender"] for kept in stored(server)] == ["c@example.org"]
+    logs = "/var/www/second/var/log/fpmjail/second"
+    assert "recipients=a@b.example" in server.read(f"{logs}/mail.log")
+    assert "the program has no such option here" in server.read(f"{logs}/shell.log")
+    levels = {found["name"]: found["level"] for found in server.check("second") if found["topic"] == "capability"}
+    assert levels["mail"] == levels["restricted-shell"] == "good" and server.faults("second") == []
+    server.apt("purge", "site-second-jail")
+    assert not server.exists("/var/www/second/etc")
 
 
 def test_purge_leaves_the_password_as_all_that_is_the_administrators(server: Server) -> None:

@@ -57,7 +57,11 @@ pieces = st.one_of(
     ),
     plain,
 )  # fmt: skip
-anything = st.lists(pieces, max_size=10).map(b"".join)
+nonsense = st.lists(pieces, max_size=10).map(b"".join)
+almost = st.tuples(accepted, st.integers(0, 60), pieces).map(
+    lambda parts: parts[0][: parts[1]] + parts[2] + parts[0][parts[1] :]
+)
+anything = st.one_of(almost, nonsense, st.lists(pieces, max_size=6).map(lambda some: b"gs " + b"".join(some)))
 
 
 @pytest.fixture(scope="module")
