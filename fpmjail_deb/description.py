@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, cast
 
-from fpmjail_deb import document, names, programs, schema
+from fpmjail_deb import document, mail, names, programs, schema
 from fpmjail_deb.document import Mapping, Node, Refused, Scalar, join
 from fpmjail_deb.errors import DescriptionError, Problem, quote
 from fpmjail_deb.layers import layered, of_one_site
@@ -17,15 +17,19 @@ from fpmjail_deb.release import RELEASES
 from fpmjail_deb.rules import Reading, T, UnreadError, suggest
 from fpmjail_deb.schema import BY_PATH, CHILDREN, Field
 from fpmjail_deb.site import (
+    Dns,
     Htaccess,
     Isolation,
     Jail,
     Limits,
     Location,
+    Mail,
+    MailTls,
     Php,
     Pool,
     Proc,
     ProcessManager,
+    Sender,
     Sftp,
     Shell,
     Site,
@@ -378,6 +382,41 @@ def _check_programs(values: Values, reading: Reading) -> None:
             reading.refuse(reading.origins[path], path, f"{', '.join(lacking)} does not ship {name}", hint + own)
 
 
+_MAIL = (
+    schema.JAIL_MAIL_RELAY, schema.JAIL_MAIL_FROM, schema.JAIL_MAIL_SENDER, schema.JAIL_MAIL_TLS, schema.JAIL_MAIL_USER,
+    schema.JAIL_MAIL_TIMEOUT,
+)  # fmt: skip
+
+
+def _check_mail_is_whole(values: Values, reading: Reading) -> None:
+    if not values.have(*_MAIL) or not any(row.path in reading.origins for row in _MAIL):
+        return
+    for row in (schema.JAIL_MAIL_RELAY, schema.JAIL_MAIL_FROM):
+        if row.path not in reading.origins:
+            message = f"{row.path.rpartition('.')[2]} is missing: mail needs a relay and a sender"
+            hint = f"add `{row.path.rpartition('.')[2]}: {row.example}`"
+            reading.refuse(_place(reading, *_MAIL), row.path, message, hint)
+
+
+def _check_mail_password(values: Values, reading: Reading) -> None:
+    if not values.have(*_MAIL):
+        return
+    relay, row = values[schema.JAIL_MAIL_RELAY], schema.JAIL_MAIL_USER
+    if relay and values[row] and values[schema.JAIL_MAIL_TLS] is MailTls.NONE and not mail.is_local(relay[0]):
+        message = "without encryption the password could be read on its way"
+        reading.refuse(reading.origins[row.path], row.path, message, "leave out `tls: none`, or the user")
+
+
+def _check_mail_relay_has_a_name(values: Values, reading: Reading) -> None:
+    if not values.have(*_MAIL, schema.JAIL_DNS):
+        return
+    relay, row = values[schema.JAIL_MAIL_RELAY], schema.JAIL_MAIL_RELAY
+    known = relay is None or mail.is_address(relay[0]) or relay[0] == "localhost"
+    if values[schema.JAIL_DNS] is Dns.NONE and not known:
+        message = "with jail.dns: none the jail cannot resolve the name of the relay"
+        reading.refuse(reading.origins[row.path], row.path, message, "write its address, or jail.dns: hosts")
+
+
 CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_php_version,
     _check_extensions,
@@ -397,6 +436,9 @@ CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_compat_link,
     _check_shared_settings,
     _check_shared_environment,
+    _check_mail_is_whole,
+    _check_mail_password,
+    _check_mail_relay_has_a_name,
 )
 """The rules between keys; each keeps silent if one of its keys has a problem of its own."""
 
@@ -443,6 +485,21 @@ def _jail(values: Values) -> Jail:
         proc=values[schema.JAIL_PROC],
         shell=values[schema.JAIL_SHELL],
         programs=values[schema.JAIL_PROGRAMS],
+        mail=_mail(values),
+    )
+
+
+def _mail(values: Values) -> Mail | None:
+    relay, sender = values[schema.JAIL_MAIL_RELAY], values[schema.JAIL_MAIL_FROM]
+    if relay is None or sender is None:
+        return None
+    return mail.made(
+        relay,
+        values[schema.JAIL_MAIL_TLS],
+        sender,
+        values[schema.JAIL_MAIL_SENDER] is Sender.FIXED,
+        values[schema.JAIL_MAIL_USER],
+        values[schema.JAIL_MAIL_TIMEOUT],
     )
 
 

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fpmjail_deb import mail
 from fpmjail_deb.render import ini
 from fpmjail_deb.site import Site
 
@@ -35,13 +37,18 @@ def environment(site: Site, home: str) -> tuple[tuple[str, str], ...]:
     return tuple(sorted({"HOME": home, **ENVIRONMENT, **programs, **dict(site.php.env)}.items()))
 
 
+def settings(site: Site) -> Mapping[str, str]:
+    """Return the settings that follow from the rest of a description."""
+    return {"sendmail_path": mail.SENDMAIL} if site.jail.mail else SETTINGS
+
+
 def pool_values(site: Site, home: str) -> PoolValues:
     """Return the values in the order of their names. Raises BuildError for one that FPM cannot hold."""
     variables = environment(site, home)
     return PoolValues(
         tuple((name, f"${PREFIX}{name}" if needs_unit(value) else ini(value)) for name, value in variables),
         tuple((f"{PREFIX}{name}", value) for name, value in variables if needs_unit(value)),
-        tuple(sorted({**SETTINGS, **dict(site.php.settings)}.items())),
+        tuple(sorted({**settings(site), **dict(site.php.settings)}.items())),
     )
 
 

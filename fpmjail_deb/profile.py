@@ -43,8 +43,9 @@ def profile(site: Site, release: Release) -> dict[str, object]:
 
 def capabilities(site: Site) -> list[str]:
     """Return all that the jail of a site can do by what is in its image, sorted."""
-    declared = (("locales", site.jail.locales), ("programs", site.jail.programs))
-    return sorted({*CAPABILITIES, *(name for name, wanted in declared if wanted), *SHELLS[site.jail.shell]})
+    declared = (("locales", site.jail.locales), ("programs", site.jail.programs), ("mail", site.jail.mail))
+    shell = Shell.RESTRICTED if site.jail.mail and site.jail.shell is Shell.NONE else site.jail.shell
+    return sorted({*CAPABILITIES, *(name for name, wanted in declared if wanted), *SHELLS[shell]})
 
 
 def profile_id(content: dict[str, object]) -> str:

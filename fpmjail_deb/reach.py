@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from fpmjail_deb import mail
 from fpmjail_deb.site import Proc, ServerSocket, Site
 
 DIRECTORIES: Mapping[str, str] = MappingProxyType(
@@ -42,4 +43,5 @@ def sockets(site: Site) -> dict[str, str]:
 def reach(site: Site) -> dict[str, object]:
     """Return the group `jail` of site.json."""
     choices = {"dns": site.jail.dns, "proc": site.jail.proc, "shell": site.jail.shell}
-    return {**{name: choice.value for name, choice in choices.items()}, "sockets": sockets(site)}
+    words = {name: choice.value for name, choice in choices.items()}
+    return {**words, "mail": mail.described(site), "sockets": sockets(site)}

@@ -29,8 +29,8 @@ LEAST_MEMORY = 32 * BYTES["M"]  # an idle master takes 9 MiB, its first worker a
 
 _HOST_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST_NAME = re.compile(rf"(?:\*\.)?(?:{_HOST_LABEL}\.)*(?!\d+$){_HOST_LABEL}")
-_MAIL_ADDRESS = rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_HOST_LABEL}(?:\.{_HOST_LABEL})+"
-_MAINTAINER = re.compile(rf"[^<> ](?:[^<>]*[^<> ])? <{_MAIL_ADDRESS}>")
+MAIL_ADDRESS = rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_HOST_LABEL}(?:\.{_HOST_LABEL})+"
+_MAINTAINER = re.compile(rf"[^<> ](?:[^<>]*[^<> ])? <{MAIL_ADDRESS}>")
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+~]*")
 _SETTING_NAME = re.compile(r"[a-z_][a-z0-9_.]*")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -15,7 +15,7 @@ from typing import Any, Generic
 
 import yaml
 
-from fpmjail_deb import jail_rules, jobs, keys, programs, rules
+from fpmjail_deb import jail_rules, jobs, keys, mail, programs, rules
 from fpmjail_deb.document import join
 from fpmjail_deb.jail_rules import AllOr
 from fpmjail_deb.release import BUILT_IN, CHARSETS, PART_OF, RELEASES
@@ -26,9 +26,11 @@ from fpmjail_deb.site import (
     Htaccess,
     Isolation,
     Job,
+    MailTls,
     Proc,
     ProcessManager,
     Program,
+    Sender,
     ServerSocket,
     Shell,
     WebServer,
@@ -429,6 +431,60 @@ JAIL_PROGRAMS: Field[tuple[Program, ...]] = Field(
     example="[pdftotext, {name: tesseract, packages: [tesseract-ocr], files: [/usr/share/tesseract-ocr/**]}]",
     default="[]",
 )
+JAIL_MAIL: Field[str] = Field(
+    "jail.mail",
+    rules.one_of("none"),
+    "Whether mail() works. A group of keys names the relay that takes the site's mail and queues it. It brings the "
+    "shell that mail() needs: one that starts /usr/sbin/sendmail alone, unless `shell` says more.",
+    example="none",
+    default="none",
+)
+JAIL_MAIL_RELAY: Field[mail.Relay | None] = Field(
+    "jail.mail.relay",
+    mail.relay(),
+    "The mail server that takes the site's mail, HOST or HOST:PORT. Without a port it is 587, with `tls: tls` 465, "
+    "with `tls: none` 25.",
+    example="smtp.example.org:587",
+    otherwise="no mail",
+)
+JAIL_MAIL_FROM: Field[str | None] = Field(
+    "jail.mail.from",
+    mail.address(),
+    "The sender of the envelope, to whom undeliverable mail returns, and the From of messages that have none. With "
+    "`-fADDRESS` as the fifth argument of mail() a script names another one.",
+    example="web@example.org",
+    otherwise="no mail",
+)
+JAIL_MAIL_SENDER: Field[Sender] = Field(
+    "jail.mail.sender",
+    rules.choice(Sender),
+    "Whether the site may name other senders (`any`), or `from` stands in every envelope and message (`fixed`).",
+    example="fixed",
+    default="any",
+)
+JAIL_MAIL_TLS: Field[MailTls | None] = Field(
+    "jail.mail.tls",
+    rules.choice(MailTls),
+    "Encryption from the start (`tls`), after a greeting (`starttls`), or not at all. An authority that the server "
+    "knows must have signed the relay's certificate.",
+    example="tls",
+    otherwise="starttls, or none for a relay on the server itself",
+)
+JAIL_MAIL_USER: Field[str | None] = Field(
+    "jail.mail.user",
+    mail.user(),
+    "The name to log in with. The password is a line in /etc/fpmjail/sites/NAME/mail-password on the server, root's, "
+    "mode 0600; the site's PHP can read its copy in the jail.",
+    example="web@example.org",
+    otherwise="no log-in",
+)
+JAIL_MAIL_TIMEOUT: Field[int] = Field(
+    "jail.mail.timeout",
+    rules.duration(1, 600),
+    "How long mail() waits for the relay before it gives up.",
+    example="10s",
+    default="20s",
+)
 WRITABLE: Field[tuple[str, ...]] = Field(
     "writable",
     ListRule(rules.relative_path("the document root"), "directories"),
@@ -468,7 +524,8 @@ FIELDS: tuple[Field[Any], ...] = (
     SETTINGS, ENVIRONMENT, MEMORY, TASKS,
     SERVER, DOCUMENT_ROOT, FRONT_CONTROLLER, HTACCESS, TLS, CERTIFICATE, KEY, REDIRECT, HEADERS, ACCESS_LOG,
     JAIL_CHARSETS, JAIL_LOCALES, JAIL_TIME_ZONES, JAIL_MYSQL, JAIL_POSTGRESQL, JAIL_REDIS, JAIL_DNS, JAIL_PROC,
-    JAIL_SHELL, JAIL_PROGRAMS,
+    JAIL_SHELL, JAIL_PROGRAMS, JAIL_MAIL, JAIL_MAIL_RELAY, JAIL_MAIL_FROM, JAIL_MAIL_SENDER, JAIL_MAIL_TLS,
+    JAIL_MAIL_USER, JAIL_MAIL_TIMEOUT,
     WRITABLE, CRON, SFTP, SFTP_KEYS,
 )  # fmt: skip
 

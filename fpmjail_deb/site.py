@@ -75,6 +75,21 @@ class Shell(Enum):
     SH = "sh"
 
 
+class MailTls(Enum):
+    """How the jail speaks to its mail relay: in the clear, encrypted after a word in the clear, or from the start."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    TLS = "tls"
+
+
+class Sender(Enum):
+    """Who chooses the sender of a mail: the site (`any`), or the description alone."""
+
+    ANY = "any"
+    FIXED = "fixed"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Location:
     """A place in a site description; line and column count from 1."""
@@ -155,8 +170,24 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class Mail:
+    """The relay that takes the site's mail; `timeout` in seconds, `user` None for a relay that asks for no name.
+
+    `sender` is the address of the envelope, and of a message without From; `fixed` means of every message.
+    """
+
+    host: str
+    port: int
+    tls: MailTls
+    sender: str
+    fixed: bool
+    user: str | None
+    timeout: int
+
+
+@dataclass(frozen=True, slots=True)
 class Jail:
-    """What the jail holds and reaches beside PHP; `timezones` None means all of them."""
+    """What the jail holds and reaches beside PHP; `timezones` None means all of them, `mail` None no mail."""
 
     charsets: tuple[str, ...]
     locales: tuple[str, ...]
@@ -168,6 +199,7 @@ class Jail:
     proc: Proc
     shell: Shell
     programs: tuple[Program, ...]
+    mail: Mail | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ ORIGINS = {
     "charsets": "jail.charsets",
     "dns": "jail.dns",
     "locales": "jail.locales",
+    "mail": "jail.mail",
     "mysql": "jail.mysql",
     "postgresql": "jail.postgresql",
     "programs": "jail.programs",
@@ -406,7 +407,8 @@ def check_capabilities(layout: Layout, site: Site, host: outside.Host | None = N
     seal = [result for result in asked if result.capability == probe.SEAL]
     results = [result for result in asked if result.capability != probe.SEAL]
     expected = probe.of_site(layout, site) if host else None
-    beyond = {result.capability: host.ask(site, result.capability, expected) for result in results if host and expected}
+    asked_outside = [result.capability for result in results if result.capability not in probe.JAIL_ALONE]
+    beyond = {name: host.ask(site, name, expected) for name in asked_outside if host and expected}
     return (
         *check_reach.check(layout, site, results, beyond),
         *(golden.judge_seal(site, result) for result in seal),

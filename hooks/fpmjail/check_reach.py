@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from fpmjail import reach
+from fpmjail import check_mail, mail, reach
 from fpmjail.check import judge_capability
 from fpmjail.finding import Finding, bad, compared, good, origin, warning, words_outside
 from fpmjail.layout import Layout
@@ -22,17 +22,19 @@ def check(layout: Layout, site: Site, results: Sequence[Result], outside: Outsid
     `outside` is what the same probes found outside of the jail, as far as they were asked there.
     """
     return (
-        *(_judge(layout, site, result, outside.get(result.capability)) for result in results),
+        *(found for result in results for found in _judge(layout, site, result, outside.get(result.capability))),
         *judge_resolver(site, reach.resolver_fault(layout)),
         *judge_proc(site),
     )
 
 
-def _judge(layout: Layout, site: Site, result: Result, outside: Result | None) -> Finding:
+def _judge(layout: Layout, site: Site, result: Result, outside: Result | None) -> tuple[Finding, ...]:
+    if result.capability == mail.CAPABILITY:
+        return check_mail.check(layout, site, result)
     if result.capability not in dict(site.jail.sockets) or result.passed or not result.answered:
-        return judge_capability(site, result, outside)
+        return (judge_capability(site, result, outside),)
     found = judge_server(site, result, reach.listening(reach.sockets(layout, result.capability)))
-    return replace(found, outside=words_outside(outside), verdict=compared(result, outside))
+    return (replace(found, outside=words_outside(outside), verdict=compared(result, outside)),)
 
 
 def judge_server(site: Site, result: Result, listening: bool) -> Finding:

@@ -26,6 +26,7 @@ from fpmjail import (
     image,
     inside,
     jail,
+    mail,
     masters,
     mounts,
     places,
@@ -148,6 +149,8 @@ def bring_up(layout: Layout, site: Site, before: State, say: Say) -> State:
     around = surroundings(site)
     manifest = ensure_image(layout, site, say)
     jail.make(layout, site, manifest)
+    for fault in filter(None, (mail.password(layout, site)[1],)):
+        say(f"mail cannot be sent: {fault}")
     prepare_units(site, before, around)
     applied = run_php(layout, site, before, around, say)
     host = web.apply(layout, site, on=not before.disabled)

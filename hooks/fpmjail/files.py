@@ -169,14 +169,19 @@ def _set_mode(descriptor: int, status: os.stat_result, mode: int) -> bool:
     return True
 
 
-def replace_file(path: Path, content: bytes, mode: int = 0o644) -> bool:
-    """Make `path` a file with this content by temporary name, fsync and rename; False if it already was."""
-    if _is_file(path, content, mode):
+def replace_file(path: Path, content: bytes, mode: int = 0o644, gid: int | None = None) -> bool:
+    """Make `path` a file with this content by temporary name, fsync and rename; False if it already was.
+
+    `gid` None is this process's own group.
+    """
+    if _is_file(path, content, mode, gid):
         return False
     temporary = _temporary(path)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            if gid is not None:
+                os.fchown(file.fileno(), -1, gid)
             os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
@@ -189,10 +194,11 @@ def replace_file(path: Path, content: bytes, mode: int = 0o644) -> bool:
     return True
 
 
-def _is_file(path: Path, content: bytes, mode: int) -> bool:
+def _is_file(path: Path, content: bytes, mode: int, gid: int | None) -> bool:
     try:
         status = path.lstat()
         alike = stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) == mode
+        alike = alike and gid in (None, status.st_gid)
         return alike and status.st_size == len(content) and path.read_bytes() == content
     except FileNotFoundError:
         return False

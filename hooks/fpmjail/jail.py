@@ -49,6 +49,7 @@ class File:
     path: str
     text: str
     mode: int = 0o644
+    group: str = "root"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,7 @@ def names_in(directory: Path) -> frozenset[str]:
 
 def make(layout: Layout, site: Site, manifest: Manifest) -> None:
     """Make the jail true; pieces that are already right cost one look. Raises files.UnsafePath, OSError."""
-    from fpmjail import shell
+    from fpmjail import mail, shell
 
     account = pwd.getpwnam(site.user.name)
     live = names_in(layout.image(site.profile.id) / "live")
@@ -192,7 +193,7 @@ def make(layout: Layout, site: Site, manifest: Manifest) -> None:
     files.make_directory(root, 0, 0, 0o755)
     covered = {mount.target for mount in mounts.mounts_below(root)}
     own = skeleton(site, etc_names(manifest), live, account.pw_uid, account.pw_gid)
-    for piece in (*own, *shell.pieces(site, manifest)):
+    for piece in (*own, *shell.pieces(site, manifest), *mail.pieces(layout, site)):
         if str(root / piece.path) not in covered:
             put(root, piece)
 
@@ -205,8 +206,8 @@ def put(root: Path, piece: Piece) -> None:
             files.make_directory(path, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid, mode)
         case Link(_, target):
             files.replace_link(path, target)
-        case File(_, text, mode):
-            files.replace_file(path, text.encode(), mode)
+        case File(_, text, mode, group):
+            files.replace_file(path, text.encode(), mode, grp.getgrnam(group).gr_gid)
         case Node():
             make_node(path, piece)
         case Absent(_, target):

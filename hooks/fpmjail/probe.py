@@ -45,6 +45,8 @@ DEATHS = {
     "charsets": "a gconv module of another glibc can do this",
 }
 
+# What these ask for is the jail's own: the server's shell and mailer are others, and theirs might send the mail.
+JAIL_ALONE = frozenset({"mail", "restricted-shell"})
 SHUT_OUT = "open_basedir keeps PHP from the probes, which lie below /.image/"
 
 WHOLE = ""  # the name of a fault of the probe as a whole
@@ -95,6 +97,7 @@ class Expectation:
     ids: tuple[int, int] = (-1, -1)
     place: str = DIRECTORY
     isolation: str = DEDICATED
+    relay: str = ""
 
 
 def printable(text: str, longest: int = LONGEST_TEXT) -> str:
@@ -130,6 +133,8 @@ def arguments(name: str, expected: Expectation) -> dict[str, object]:
             return {"present": [path for path in HOST_FILES[name] if path in expected.present]}
         case "proc":
             return {"proc": expected.proc, "isolation": expected.isolation}
+        case "mail":
+            return {"relay": expected.relay}
         case "seal":
             uid, gid = expected.ids
             writable = list(expected.writable)
@@ -305,6 +310,7 @@ def of_site(layout: Layout, site: Site) -> Expectation:
         directories=(str(site.inside.document_root),),
         dns=site.jail.dns,
         proc=site.jail.proc,
+        relay=f"{site.jail.mail.host}:{site.jail.mail.port}" if site.jail.mail else "",
         sockets=tuple((name, reach.sockets(layout, name)) for name, _ in site.jail.sockets),
         writable=tuple(map(str, site.filesystem.writable)),
         ids=account_ids(site.user.name),

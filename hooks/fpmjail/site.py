@@ -26,6 +26,8 @@ _UNIT = r"[A-Za-z0-9:_.\\-]{1,250}\.(service|socket|mount|path)"
 _TIMED = r"[a-z0-9-]{1,250}\.(timer|service)"
 _VERSION = r"[0-9][A-Za-z0-9.+~-]{0,99}"
 _DOMAIN = r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+_HOST = r"[A-Za-z0-9:]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9:])?"
+_ADDRESS = r"[A-Za-z0-9.!#$&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 _RELATIVE = r"[^/\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,1023}"
 _PHP = r"[0-9]{1,2}\.[0-9]{1,2}"
 _TIME_ZONE = r"[A-Z][A-Za-z0-9_+-]{0,30}(/[A-Za-z][A-Za-z0-9_+-]{0,30}){0,2}"
@@ -141,13 +143,34 @@ class Filesystem:
 
 
 @dataclass(frozen=True, slots=True)
+class Mail:
+    """The relay that takes the site's mail; `timeout` in seconds, `user` None where nobody logs in.
+
+    `sender` is that of the envelope unless the script names one, always with `fixed`; `domain` is the jail's own name.
+    """
+
+    host: str
+    port: int
+    tls: str
+    sender: str
+    fixed: bool
+    user: str | None
+    timeout: int
+    domain: str
+
+
+@dataclass(frozen=True, slots=True)
 class Jail:
-    """What the jail reaches and sees outside of its image; `sockets` are directories of servers, by their names."""
+    """What the jail reaches and sees outside of its image; `sockets` are directories of servers, by their names.
+
+    `shell` is what the description asks for; a site with mail has at least a restricted one.
+    """
 
     dns: str
     proc: str
     sockets: tuple[tuple[str, Path], ...]
     shell: str = "none"
+    mail: Mail | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +289,11 @@ class _Fields:
 
     def text(self, name: str, pattern: str = _LINE) -> str:
         return _text(self._take(name), self._name(name), pattern)
+
+    def text_or_null(self, name: str, pattern: str) -> str | None:
+        if name in self._values and self._values[name] is None:
+            return self._values.pop(name)  # type: ignore[no-any-return]
+        return self.text(name, pattern)
 
     def choice(self, name: str, *known: str) -> str:
         value = self.text(name)
@@ -506,12 +534,30 @@ def _filesystem(fields: _Fields, isolation: str) -> Filesystem:
     return filesystem
 
 
+def _mail(fields: _Fields | None) -> Mail | None:
+    if fields is None:
+        return None
+    mail = Mail(
+        host=fields.text("host", _HOST),
+        port=fields.number("port", 1, 65535),
+        tls=fields.choice("tls", "none", "starttls", "tls"),
+        sender=fields.text("from", _ADDRESS),
+        fixed=fields.truth("fixed"),
+        user=fields.text_or_null("user", r'[^"\\\x00-\x1f\x7f]{1,200}'),
+        timeout=fields.number("timeout", 1, 600),
+        domain=fields.text("domain", _DOMAIN),
+    )
+    fields.end()
+    return mail
+
+
 def _jail(fields: _Fields) -> Jail:
     jail = Jail(
         dns=fields.choice("dns", "resolver", "hosts", "none"),
         proc=fields.choice("proc", "none", "private", "host"),
         sockets=tuple((name, Path(directory)) for name, directory in fields.table("sockets")),
         shell=fields.choice("shell", "none", "restricted", "sh"),
+        mail=_mail(fields.fields_or_null("mail")),
     )
     fields.end()
     for name, directory in jail.sockets:

@@ -9,7 +9,8 @@
  *	sh --programs		print the programs
  *
  * `true` starts nothing and needs no declaration, so that it can be tried out whether the shell is there.
- * The programs are the absolute paths in PROGRAMS, one in a line; a line `log PATH` names the log.
+ * The programs are the absolute paths in PROGRAMS, one in a line; a line `log PATH` names the log. Where options follow
+ * a path, the program gets no others; one that ends in `*` stands for all that begin so.
  */
 
 #define _GNU_SOURCE
@@ -33,12 +34,14 @@
 #define OWNER 0
 #endif
 
-enum { REFUSED = 126, NOT_FOUND = 127, LONGEST_LIST = 64 * 1024, LONGEST_MESSAGE = 1024, SHOWN = 400 };
+enum { REFUSED = 126, NOT_FOUND = 127, LONGEST_LIST = 64 * 1024, LONGEST_PATH = 1024, LONGEST_MESSAGE = 1024,
+       SHOWN = 400 };
 
 extern char **environ;
 
 static struct command command;
 static char list[LONGEST_LIST + 1];
+static char program[LONGEST_PATH + 1];
 
 /* Of what would make a program load foreign code: the rest of the environment is the site's affair. */
 static const char *const dangerous[] = {
@@ -147,16 +150,45 @@ static const char *read_list(void)
 	return NULL;
 }
 
-/* The declared program of this name or path, or NULL. The list decides alone, not PATH. */
-static const char *program_of(const char *name)
+/* Finds the declared program of this name or path; returns its options or NULL. The list decides alone, not PATH. */
+static const char *find_program(const char *name)
 {
 	for (const char *line = list; *line; line += strlen(line) + 1) {
-		const char *last = strrchr(line, '/');
+		size_t length = strcspn(line, " ");
 
-		if (*line == '/' && (strcmp(line, name) == 0 || strcmp(last + 1, name) == 0))
-			return line;
+		if (*line != '/' || length > LONGEST_PATH)
+			continue;
+		memcpy(program, line, length);
+		program[length] = '\0';
+		if (strcmp(program, name) == 0 || strcmp(strrchr(program, '/') + 1, name) == 0)
+			return line + length;
 	}
 	return NULL;
+}
+
+/* Whether an argument is one of the options, each with a blank before it. */
+static bool is_option(const char *options, const char *argument)
+{
+	while (*options) {
+		size_t length = strcspn(++options, " ");
+		bool start = length > 0 && options[length - 1] == '*';
+
+		if (start ? strncmp(options, argument, length - 1) == 0
+			  : strlen(argument) == length && strncmp(options, argument, length) == 0)
+			return true;
+		options += length;
+	}
+	return false;
+}
+
+/* Whether the program may get all of its options; without a list of them it may get any. */
+static bool options_allowed(const char *options)
+{
+	for (size_t index = 1; *options && index < command.words; index++) {
+		if (command.argv[index][0] == '-' && !is_option(options, command.argv[index]))
+			return false;
+	}
+	return true;
 }
 
 static void clean_environment(void)
@@ -212,18 +244,20 @@ static int status_of(int error)
 static _Noreturn void run(const char *line)
 {
 	struct refusal refusal;
-	const char *program;
+	const char *options;
 	char place[48];
 
 	if (!command_read(line, &command, &refusal)) {
 		snprintf(place, sizeof(place), " (character %zu)", refusal.position + 1);
 		refuse(REFUSED, refusal.reason, place, line);
 	}
-	program = program_of(command.argv[0]);
 	if (strcmp(command.argv[0], "true") == 0)
 		_exit(0);
-	if (!program)
+	options = find_program(command.argv[0]);
+	if (!options)
 		refuse(REFUSED, "not one of the site's programs, see: sh --programs", "", line);
+	if (!options_allowed(options))
+		refuse(REFUSED, "the program has no such option here", "", line);
 	for (size_t index = 0; index < command.redirections; index++) {
 		if (!redirect(&command.redirection[index]))
 			refuse(REFUSED, "a redirection fails", "", line);
@@ -237,7 +271,7 @@ static _Noreturn void show_programs(void)
 {
 	for (const char *line = list; *line; line += strlen(line) + 1) {
 		if (*line == '/')
-			puts(line);
+			printf("%.*s\n", (int)strcspn(line, " "), line);
 	}
 	exit(fflush(stdout) == 0 ? 0 : 1);
 }

@@ -88,9 +88,10 @@ def workshop(place: Path) -> Workshop:
     trusted = (f'-DPROGRAMS="{made.programs}"', "-DOWNER=geteuid()")
     compile_c("gcc", made.shell, "-O1", *SANITIZED, *trusted, *sorted(SHELL.glob("*.c")))
     compile_c("gcc", made.bin / "gs", "-O1", HERE / "record.c")
-    (made.bin / "undeclared").hardlink_to(made.bin / "gs")
+    for name in ("undeclared", "limited"):
+        (made.bin / name).hardlink_to(made.bin / "gs")
     (made.bin / "no-program").write_text("echo a script without an interpreter\n")
     (made.bin / "no-program").chmod(0o755)
-    programs = (made.bin / name for name in ("gs", "no-program", "missing"))
+    programs = (made.bin / name for name in ("gs", "no-program", "missing", "limited -t -f* --version"))
     made.programs.write_text("\n".join(("# programs", f"log {made.log}", *map(str, programs), "")))
     return made

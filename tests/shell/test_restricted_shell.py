@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from tests.shell import compiled, soak
@@ -57,7 +57,11 @@ pieces = st.one_of(
     ),
     plain,
 )  # fmt: skip
-anything = st.lists(pieces, max_size=10).map(b"".join)
+nonsense = st.lists(pieces, max_size=10).map(b"".join)
+almost = st.tuples(accepted, st.integers(0, 60), pieces).map(
+    lambda parts: parts[0][: parts[1]] + parts[2] + parts[0][parts[1] :]
+)
+anything = st.one_of(almost, nonsense, st.lists(pieces, max_size=6).map(lambda some: b"gs " + b"".join(some)))
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +90,7 @@ def test_what_is_accepted_means_what_it_means_to_dash(shop: Workshop, line: byte
 @example(line=b"gs 2'>'/dev/null \\2>/dev/null '2'>/dev/null")
 def test_any_line_is_refused_or_means_what_it_means_to_dash(shop: Workshop, line: bytes) -> None:
     ours = shop.restricted(line, 5)
+    event("refused" if ours.record is None else "accepted")
     if ours.record is None:
         assert ours.status == REFUSED and ours.words.startswith("sh: refused: ")
         assert ours.words.count("\n") == 1 and ours.words.isascii()
@@ -193,6 +198,20 @@ def test_a_declared_program_that_is_not_there_or_cannot_run_has_the_status_of_da
     assert "no-program cannot be run" in shop.restricted(b"no-program").words
 
 
+@pytest.mark.parametrize("arguments", ["", "-t", "-fa@b -t c@d", "-f a", "--version a-b ''", "'-f-X'", "-t -t"])
+def test_a_program_gets_the_options_that_were_declared_for_it(shop: Workshop, arguments: str) -> None:
+    line = f"limited {arguments}".encode()
+    ours = shop.restricted(line)
+    assert ours.record is not None and ours == shop.dash(line)
+
+
+@pytest.mark.parametrize("arguments", ["-X/log", "-tX/log", "-t -C a", "--versions", "--", "'-X' a", "-", "a -X"])
+def test_a_program_gets_no_other_option(shop: Workshop, arguments: str) -> None:
+    ours = shop.restricted(f"limited {arguments}".encode())
+    assert (ours.status, ours.record) == (REFUSED, None)
+    assert "the program has no such option here" in ours.words
+
+
 def test_true_starts_nothing_and_is_true(shop: Workshop) -> None:
     assert shop.restricted(b"'true' 2>&1") == shop.dash(b"'true' 2>&1")
     assert shop.restricted(b"true").status == 0
@@ -201,7 +220,7 @@ def test_true_starts_nothing_and_is_true(shop: Workshop) -> None:
 def test_the_programs_can_be_listed(shop: Workshop) -> None:
     shop.run([shop.shell, "--programs"])
     listed = (shop.place / "stdout").read_text().split()
-    assert listed == [str(shop.bin / name) for name in ("gs", "no-program", "missing")]
+    assert listed == [str(shop.bin / name) for name in ("gs", "no-program", "missing", "limited")]
 
 
 def test_variables_that_load_foreign_code_do_not_reach_a_program(shop: Workshop) -> None:

@@ -40,7 +40,7 @@ def test_a_socket_is_the_servers_directory_and_the_site_starts_without_it(name: 
 
 def test_no_socket_is_bound_unless_it_is_asked_for() -> None:
     assert not [line for line in service("") if "/run/mysqld" in line or line.startswith("BindReadOnlyPaths")]
-    assert described("")["jail"] == {"dns": "resolver", "proc": "none", "shell": "none", "sockets": {}}
+    assert described("")["jail"] == {"dns": "resolver", "proc": "none", "shell": "none", "mail": None, "sockets": {}}
 
 
 def test_what_a_jail_reaches_is_no_reason_for_an_image_of_its_own() -> None:

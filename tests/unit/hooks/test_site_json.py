@@ -60,7 +60,7 @@ EXAMPLE: dict[str, Any] = {
     },
     "sandbox": [["NoNewPrivileges", "yes"], ["SystemCallFilter", "@system-service"]],
     "filesystem": {"bind": ["/var/www/example"], "writable": ["/var/www/example", "/tmp"]},
-    "jail": {"dns": "hosts", "proc": "private", "shell": "none", "sockets": {"mysql": "/run/mysqld"}},
+    "jail": {"dns": "hosts", "proc": "private", "shell": "none", "mail": None, "sockets": {"mysql": "/run/mysqld"}},
     "php": {"version": "8.4", "extensions": ["curl", "gd"], "request_timeout": 120},
     "web": {
         "server": "apache",
