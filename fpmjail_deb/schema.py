@@ -15,7 +15,7 @@ from typing import Any, Generic
 
 import yaml
 
-from fpmjail_deb import jail_rules, jobs, keys, programs, rules
+from fpmjail_deb import capabilities, jail_rules, jobs, keys, programs, rules
 from fpmjail_deb.document import join
 from fpmjail_deb.jail_rules import AllOr
 from fpmjail_deb.release import BUILT_IN, CHARSETS, PART_OF, RELEASES
@@ -26,6 +26,7 @@ from fpmjail_deb.site import (
     Htaccess,
     Isolation,
     Job,
+    Libraries,
     Proc,
     ProcessManager,
     Program,
@@ -429,6 +430,23 @@ JAIL_PROGRAMS: Field[tuple[Program, ...]] = Field(
     example="[pdftotext, {name: tesseract, packages: [tesseract-ocr], files: [/usr/share/tesseract-ocr/**]}]",
     default="[]",
 )
+JAIL_CAPABILITIES: Field[tuple[str, ...]] = Field(
+    "jail.capabilities",
+    ListRule(jail_rules.capability(capabilities.CHOICE, capabilities.SAID_ELSEWHERE), "capabilities"),
+    "What else the jail holds: `fonts`, `git`, `imagick`, `ldap`, `pear`, `spelling`, or `full` for all of these with "
+    "every character set and locale of the server. The extensions imagick, ldap, enchant, pspell bring theirs. Other "
+    "names are the administrator's own, /etc/fpmjail/capabilities.d/NAME.json on the server.",
+    example="[git, imagick]",
+    default="[]",
+)
+JAIL_LIBRARIES: Field[Libraries] = Field(
+    "jail.libraries",
+    rules.choice(Libraries),
+    "Where the jail's programs and libraries come from: copies of what is needed (`image`), or the server's own /usr, "
+    "read-only (`bind`): nothing is copied, and every program of the server can be run.",
+    example="bind",
+    default="image",
+)
 WRITABLE: Field[tuple[str, ...]] = Field(
     "writable",
     ListRule(rules.relative_path("the document root"), "directories"),
@@ -468,7 +486,7 @@ FIELDS: tuple[Field[Any], ...] = (
     SETTINGS, ENVIRONMENT, MEMORY, TASKS,
     SERVER, DOCUMENT_ROOT, FRONT_CONTROLLER, HTACCESS, TLS, CERTIFICATE, KEY, REDIRECT, HEADERS, ACCESS_LOG,
     JAIL_CHARSETS, JAIL_LOCALES, JAIL_TIME_ZONES, JAIL_MYSQL, JAIL_POSTGRESQL, JAIL_REDIS, JAIL_DNS, JAIL_PROC,
-    JAIL_SHELL, JAIL_PROGRAMS,
+    JAIL_SHELL, JAIL_PROGRAMS, JAIL_CAPABILITIES, JAIL_LIBRARIES,
     WRITABLE, CRON, SFTP, SFTP_KEYS,
 )  # fmt: skip
 

@@ -75,6 +75,13 @@ class Shell(Enum):
     SH = "sh"
 
 
+class Libraries(Enum):
+    """Where the jail has its programs and libraries from; `bind` is the server's own /usr, read-only."""
+
+    IMAGE = "image"
+    BIND = "bind"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Location:
     """A place in a site description; line and column count from 1."""
@@ -168,6 +175,8 @@ class Jail:
     proc: Proc
     shell: Shell
     programs: tuple[Program, ...]
+    capabilities: tuple[str, ...]
+    libraries: Libraries
 
 
 @dataclass(frozen=True, slots=True)
