@@ -309,7 +309,7 @@ def test_a_changed_policy_of_imagemagick_reaches_the_running_master(server: Serv
         ">$file.new && mv $file.new $file"
     )
     current = "/var/lib/fpmjail/jails/example/.image/current"
-    server.shell(f"for _ in $(seq 300); do test $(readlink {current}) = {before} || exit 0; sleep 0.1; done; exit 1")
+    server.shell(f"for _ in $(seq 900); do test $(readlink {current}) = {before} || exit 0; sleep 0.1; done; exit 1")
     server.settle()
     assert main_pid(server, "example") == pid
     seen = ask(server, "gif", "png")
