@@ -313,7 +313,7 @@ def test_a_changed_policy_of_imagemagick_reaches_the_running_master(server: Serv
     server.settle()
     assert main_pid(server, "example") == pid
     seen = ask(server, "gif", "png")
-    forbidden = "security policy|Failed to get the image contents|null given"
+    forbidden = "security policy|Failed to get the image contents|null given|Zero size image"
     assert re.search(forbidden, seen["gif"]) and seen["png"] == "PNG 50x25"
     assert levels(server)["imagick"] == "good"
 
