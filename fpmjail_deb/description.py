@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, cast
 
-from fpmjail_deb import document, mail, names, programs, schema
+from fpmjail_deb import capabilities, document, mail, names, programs, schema
 from fpmjail_deb.document import Mapping, Node, Refused, Scalar, join
 from fpmjail_deb.errors import DescriptionError, Problem, quote
 from fpmjail_deb.layers import layered, of_one_site
@@ -21,6 +21,7 @@ from fpmjail_deb.site import (
     Htaccess,
     Isolation,
     Jail,
+    Libraries,
     Limits,
     Location,
     Mail,
@@ -65,17 +66,20 @@ def problems_of_defaults(root: Mapping) -> tuple[Problem, ...]:
 def warnings(site: Site) -> tuple[Problem, ...]:
     """Return what a good description allows and its author should know."""
     htaccess = "with all, whoever can write an .htaccess file runs code as the web server, outside of every jail"
+    bind = "with bind, the site sees and can run every program of the server in /usr, shells among them"
     proc = "with host, the site sees every process of the server, with its command line"
     shell = "with sh, whoever finds a hole in the site can use every program of its jail in any combination"
     dangers = (
         (site.web.htaccess is Htaccess.ALL, schema.HTACCESS, htaccess, "safe leaves out what makes that possible"),
         (site.jail.proc is Proc.HOST, schema.JAIL_PROC, proc, "private has all of /proc but other users' processes"),
         (site.jail.shell is Shell.SH, schema.JAIL_SHELL, shell, "restricted starts the declared programs only"),
+        (site.jail.libraries is Libraries.BIND, schema.JAIL_LIBRARIES, bind, "image has only what the site needs"),
     )
     places = dict(site.origins)
     return (
         *(Problem(places[row.path], row.path, words, hint) for there, row, words, hint in dangers if there),
         *_shells(site),
+        *_resembling(site),
     )
 
 
@@ -86,6 +90,17 @@ def _shells(site: Site) -> Iterator[Problem]:
             path = f"{schema.JAIL_PROGRAMS.path}[{index}]"
             words = f"with {name}, whoever can run code in the site has a shell with everything else in the jail"
             yield Problem(dict(site.origins)[path], path, words, "leave it out if only exec() needs it")
+
+
+def _resembling(site: Site) -> Iterator[Problem]:
+    """An administrator may call his own as he likes; the server says so if he has none of that name."""
+    places = dict(site.origins)
+    for index, name in enumerate(site.jail.capabilities):
+        ours = capabilities.resembles(name)
+        if ours:
+            path = f"{schema.JAIL_CAPABILITIES.path}[{index}]"
+            words = f"{name} is none of ours: every server needs /etc/fpmjail/capabilities.d/{name}.json for it"
+            yield Problem(places[path], path, words, f'did you mean "{ours}"?')
 
 
 class Values:
@@ -417,6 +432,27 @@ def _check_mail_relay_has_a_name(values: Values, reading: Reading) -> None:
         reading.refuse(reading.origins[row.path], row.path, message, "write its address, or jail.dns: hosts")
 
 
+def _check_shell(values: Values, reading: Reading) -> None:
+    rows = (schema.JAIL_SHELL, schema.JAIL_LIBRARIES)
+    if values.have(*rows) and values[rows[0]] is Shell.RESTRICTED and values[rows[1]] is Libraries.BIND:
+        message = "with jail.libraries: bind the jail has the server's own /bin/sh, which is not restricted"
+        reading.refuse(_place(reading, schema.JAIL_SHELL), schema.JAIL_SHELL.path, message, "leave one of them out")
+
+
+def _check_libraries(values: Values, reading: Reading) -> None:
+    if _shared(values) and values.have(schema.JAIL_LIBRARIES) and values[schema.JAIL_LIBRARIES] is Libraries.BIND:
+        message = "only a site with a PHP-FPM of its own can have the server's own /usr"
+        path = schema.JAIL_LIBRARIES.path
+        reading.refuse(reading.origins[path], path, message, "leave it out, or say isolation: dedicated")
+
+
+def _check_mail_has_its_program(values: Values, reading: Reading) -> None:
+    rows = (schema.JAIL_MAIL_RELAY, schema.JAIL_LIBRARIES)
+    if values.have(*rows) and values[rows[0]] is not None and values[rows[1]] is Libraries.BIND:
+        message = "with jail.libraries: bind the jail has the server's own sendmail, which knows no relay of the site"
+        reading.refuse(reading.origins[rows[0].path], rows[0].path, message, "leave out jail.libraries: bind")
+
+
 CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_php_version,
     _check_extensions,
@@ -439,6 +475,9 @@ CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_mail_is_whole,
     _check_mail_password,
     _check_mail_relay_has_a_name,
+    _check_shell,
+    _check_libraries,
+    _check_mail_has_its_program,
 )
 """The rules between keys; each keeps silent if one of its keys has a problem of its own."""
 
@@ -486,6 +525,8 @@ def _jail(values: Values) -> Jail:
         shell=values[schema.JAIL_SHELL],
         programs=values[schema.JAIL_PROGRAMS],
         mail=_mail(values),
+        capabilities=values[schema.JAIL_CAPABILITIES],
+        libraries=values[schema.JAIL_LIBRARIES],
     )
 
 

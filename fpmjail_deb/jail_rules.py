@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Generic
 
 from fpmjail_deb.document import Node, Scalar
-from fpmjail_deb.rules import ListRule, Reading, ScalarRule, T, word
+from fpmjail_deb.rules import ListRule, Reading, ScalarRule, T, suggest, without, word
 
 _TIME_ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]*(?:/[A-Za-z][A-Za-z0-9_+-]*){0,2}")
 _LOCALE = re.compile(r"[a-z]{2,3}(?:_[A-Z]{2})?\.[A-Z][A-Za-z0-9_-]*(?:@[a-z]+)?")
+_CAPABILITY = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +50,13 @@ def locale() -> ScalarRule[str]:
         return f'did you mean "{found[1].lower()}_{found[2].upper()}.UTF-8{found[3] or ""}"?' if found else ""
 
     return word("a locale with its character set such as fr_FR.UTF-8", _LOCALE, hint)
+
+
+def capability(ours: Collection[str], elsewhere: Mapping[str, str]) -> ScalarRule[str]:
+    """A capability of ours or of an administrator; what is said elsewhere is refused with where."""
+
+    def hint(text: str) -> str:
+        return suggest(text.lower(), ours) or "use a-z, 0-9 and dash, as in the name of its file on the server"
+
+    expected = f"one of {', '.join(sorted(ours))}, or the name of an administrator's own"
+    return without(word(expected, _CAPABILITY, hint), elsewhere)

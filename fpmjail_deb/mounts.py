@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What systemd mounts into a jail on the host: the image, and in a shared site's chroot /proc and servers' sockets.
+"""What systemd mounts into a jail on the host: the image, the server's /usr where that is asked for, and in a shared
+site's chroot /proc and servers' sockets.
 
 A dedicated site's service has those two in a mount namespace of its own.
 """
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from fpmjail_deb.names import mount_unit
 from fpmjail_deb.reach import SERVER_UNITS_OF, sockets
-from fpmjail_deb.site import Isolation, Proc, Site
+from fpmjail_deb.site import Isolation, Libraries, Proc, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ def mounts(site: Site, jail: str) -> tuple[Mount, ...]:
     """Return the mounts in the jail, the image first."""
     image = Mount("mount", f"{jail}/.image", "", "php.version")
     if site.isolation is Isolation.DEDICATED:
-        return (image,)
+        usr = Mount("mount-usr", f"{jail}/usr", "/usr", "jail.libraries")
+        return (image, usr) if site.jail.libraries is Libraries.BIND else (image,)
     proc = () if site.jail.proc is Proc.NONE else (Mount("mount-proc", f"{jail}/proc", "proc", "jail.proc"),)
     return (image, *proc, *_servers(site, jail))
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from fpmjail_deb import __version__, mail, maintscript, metadata, programs, reach
+from fpmjail_deb import __version__, capabilities, mail, maintscript, metadata, programs, reach
 from fpmjail_deb import names as unit_names
 from fpmjail_deb.contents import Directory, Entry, File, PackagePlan, Symlink, with_parents
 from fpmjail_deb.nginx_host import nginx_values
@@ -210,14 +210,12 @@ def _control(site: Site, release: Release, names: SiteNames) -> tuple[tuple[str,
 
 def _depends(site: Site, release: Release) -> tuple[str, ...]:
     php = f"php{php_version(site, release)}"
-    extensions = sorted({f"{php}-{extension}" for extension in site.php.extensions})
+    extensions = [f"{php}-{extension}" for extension in capabilities.extensions(site)]
     server = APACHE if site.web.server is WebServer.APACHE else NGINX
     declared = (("locales", site.jail.locales), (mail.PACKAGE, site.jail.mail), ("openssh-server", site.sftp))
     owners = {name for program in site.jail.programs for name in programs.packages(program, release.codename)}
-    return (
-        RUNTIME, f"{php}-fpm", *extensions, server, *(package for package, wanted in declared if wanted),
-        *sorted(owners),
-    )  # fmt: skip
+    others = {*capabilities.packages(site), *owners, *(package for package, wanted in declared if wanted)}
+    return (RUNTIME, f"{php}-fpm", *extensions, server, *sorted(others))
 
 
 def _paragraphs(site: Site, names: SiteNames) -> tuple[str, ...]:

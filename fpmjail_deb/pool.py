@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fpmjail_deb import mail
+from fpmjail_deb.capabilities import capabilities
 from fpmjail_deb.render import ini
 from fpmjail_deb.site import Site
 
@@ -15,6 +16,9 @@ ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": "/tmp"}
 
 PROGRAMS = {"XDG_CACHE_HOME": "/tmp/.cache", "XDG_RUNTIME_DIR": "/tmp"}
 """What programs of the server look for: fontconfig finds no fonts in time without a cache it can write."""
+
+CACHE = {"XDG_CACHE_HOME": "/tmp/.cache"}
+"""Where fontconfig remembers what it saw; it would else read every font in every process, and complain."""
 
 SETTINGS = {"sendmail_path": "/nonexistent/no-mail-from-this-jail"}
 """No program in the jail could send mail: mail() returns false, and PHP's log says why."""
@@ -33,8 +37,9 @@ class PoolValues:
 
 def environment(site: Site, home: str) -> tuple[tuple[str, str], ...]:
     """Return the environment of everything that runs for a site, in the order of the names."""
+    fonts = CACHE if "fonts" in capabilities(site) else {}
     programs = PROGRAMS if site.jail.programs else {}
-    return tuple(sorted({"HOME": home, **ENVIRONMENT, **programs, **dict(site.php.env)}.items()))
+    return tuple(sorted({"HOME": home, **ENVIRONMENT, **fonts, **programs, **dict(site.php.env)}.items()))
 
 
 def settings(site: Site) -> Mapping[str, str]:

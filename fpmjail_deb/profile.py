@@ -6,15 +6,9 @@ from __future__ import annotations
 import hashlib
 import json
 
+from fpmjail_deb.capabilities import capabilities
 from fpmjail_deb.release import Release
-from fpmjail_deb.site import Shell, Site
-
-CAPABILITIES = (
-    "charsets", "dns", "locale-c", "php", "services", "sessions", "temporary-files", "timezones", "tls", "uploads",
-)  # fmt: skip
-"""What every dedicated jail can do. What a jail reaches outside of its image is no part of the profile."""
-
-SHELLS = {Shell.NONE: (), Shell.RESTRICTED: ("restricted-shell",), Shell.SH: ("shell",)}
+from fpmjail_deb.site import Site
 
 LENGTH = 12
 
@@ -28,24 +22,17 @@ def profile(site: Site, release: Release) -> dict[str, object]:
     """Return the profile as it stands in site.json; its id is a digest of all the rest."""
     content: dict[str, object] = {
         "php": php_version(site, release),
-        "capabilities": capabilities(site),
+        "capabilities": list(capabilities(site)),
         "charsets": sorted(set(site.jail.charsets)),
         "locales": sorted(set(site.jail.locales)),
         "programs": sorted(program.path for program in site.jail.programs),
-        "libraries": "image",
+        "libraries": site.jail.libraries.value,
         "timezones": [] if site.jail.timezones is None else sorted({"UTC", *site.jail.timezones}),
     }
     files = {program.path: sorted(program.files) for program in site.jail.programs if program.files}
     if files:  # a profile without any keeps its id
         content["program_files"] = dict(sorted(files.items()))
     return {"id": profile_id(content), **content}
-
-
-def capabilities(site: Site) -> list[str]:
-    """Return all that the jail of a site can do by what is in its image, sorted."""
-    declared = (("locales", site.jail.locales), ("programs", site.jail.programs), ("mail", site.jail.mail))
-    shell = Shell.RESTRICTED if site.jail.mail and site.jail.shell is Shell.NONE else site.jail.shell
-    return sorted({*CAPABILITIES, *(name for name, wanted in declared if wanted), *SHELLS[shell]})
 
 
 def profile_id(content: dict[str, object]) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Generic
 
 import yaml
 
-from fpmjail_deb import jail_rules, jobs, keys, mail, programs, rules
+from fpmjail_deb import capabilities, jail_rules, jobs, keys, mail, programs, rules
 from fpmjail_deb.document import join
 from fpmjail_deb.jail_rules import AllOr
 from fpmjail_deb.release import BUILT_IN, CHARSETS, PART_OF, RELEASES
@@ -26,6 +26,7 @@ from fpmjail_deb.site import (
     Htaccess,
     Isolation,
     Job,
+    Libraries,
     MailTls,
     Proc,
     ProcessManager,
@@ -485,6 +486,23 @@ JAIL_MAIL_TIMEOUT: Field[int] = Field(
     example="10s",
     default="20s",
 )
+JAIL_CAPABILITIES: Field[tuple[str, ...]] = Field(
+    "jail.capabilities",
+    ListRule(jail_rules.capability(capabilities.CHOICE, capabilities.SAID_ELSEWHERE), "capabilities"),
+    "What else the jail holds: `fonts`, `git`, `imagick`, `ldap`, `pear`, `spelling`, or `full` for all of these with "
+    "every character set and locale of the server. The extensions imagick, ldap, enchant, pspell bring theirs. Other "
+    "names are the administrator's own, /etc/fpmjail/capabilities.d/NAME.json on the server.",
+    example="[git, imagick]",
+    default="[]",
+)
+JAIL_LIBRARIES: Field[Libraries] = Field(
+    "jail.libraries",
+    rules.choice(Libraries),
+    "Where the jail's programs and libraries come from: copies of what is needed (`image`), or the server's own /usr, "
+    "read-only (`bind`): nothing is copied, and every program of the server can be run.",
+    example="bind",
+    default="image",
+)
 WRITABLE: Field[tuple[str, ...]] = Field(
     "writable",
     ListRule(rules.relative_path("the document root"), "directories"),
@@ -526,6 +544,7 @@ FIELDS: tuple[Field[Any], ...] = (
     JAIL_CHARSETS, JAIL_LOCALES, JAIL_TIME_ZONES, JAIL_MYSQL, JAIL_POSTGRESQL, JAIL_REDIS, JAIL_DNS, JAIL_PROC,
     JAIL_SHELL, JAIL_PROGRAMS, JAIL_MAIL, JAIL_MAIL_RELAY, JAIL_MAIL_FROM, JAIL_MAIL_SENDER, JAIL_MAIL_TLS,
     JAIL_MAIL_USER, JAIL_MAIL_TIMEOUT,
+    JAIL_CAPABILITIES, JAIL_LIBRARIES,
     WRITABLE, CRON, SFTP, SFTP_KEYS,
 )  # fmt: skip
 

@@ -90,6 +90,13 @@ class Sender(Enum):
     FIXED = "fixed"
 
 
+class Libraries(Enum):
+    """Where the jail has its programs and libraries from; `bind` is the server's own /usr, read-only."""
+
+    IMAGE = "image"
+    BIND = "bind"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Location:
     """A place in a site description; line and column count from 1."""
@@ -200,6 +207,8 @@ class Jail:
     shell: Shell
     programs: tuple[Program, ...]
     mail: Mail | None
+    capabilities: tuple[str, ...]
+    libraries: Libraries
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from fpmjail_deb import names as unit_names
 from fpmjail_deb import programs
+from fpmjail_deb.capabilities import extensions
 from fpmjail_deb.contents import PackagePlan
 from fpmjail_deb.errors import BuildError
 from fpmjail_deb.origins import Origins
@@ -96,7 +97,7 @@ def _units(site: Site, release: Release, names: SiteNames) -> Mapping[str, objec
 def _php(site: Site, release: Release) -> Mapping[str, object]:
     return {
         "version": php_version(site, release),
-        "extensions": sorted(set(site.php.extensions)),
+        "extensions": list(extensions(site)),
         "request_timeout": site.php.pool.request_timeout,
     }
 

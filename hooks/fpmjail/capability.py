@@ -7,8 +7,9 @@ runtime's rules of that name aside; without it the rules are added to them.
 
 A rule has one of these keys, and optionally `package` (named when something is missing), `optional` and `exclude`:
 `files`, `programs`, `objects`, `directories`: lists of patterns; `links`: path to target; `live`: path to the content
-that stands in for a missing file, or null; `php`, `charsets`, `locales`, `timezones`, `declared-programs`: true.
-`{php}` and `{multiarch}` are filled in.
+that stands in for a missing file, or null; `named`: path of a text to a regular expression whose one group is the
+path of a file that the text names; `php`, `charsets`, `locales`, `timezones`, `declared-programs`: true. `{php}` and
+`{multiarch}` are filled in.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _PATTERNS = ("files", "programs", "objects", "directories")
-_TABLES = ("links", "live")
+_TABLES = ("links", "live", "named")
 _FLAGS = ("php", "charsets", "locales", "timezones", "declared-programs")
 _RULE_KEYS = frozenset((*_PATTERNS, *_TABLES, *_FLAGS, "package", "optional", "exclude"))
 _KEYS = frozenset(("format", "name", "summary", "rules", "releases", "probe", "replace"))
@@ -35,7 +36,7 @@ _KEYS = frozenset(("format", "name", "summary", "rules", "releases", "probe", "r
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One thing to find on the host. `kind` is its key in the file; `table` is for links and live files."""
+    """One thing to find on the host. `kind` is its key in the file; `table` is for links, live and named files."""
 
     kind: str
     patterns: tuple[str, ...] = ()
@@ -170,6 +171,8 @@ def _rule(value: object, where: str) -> Rule:
     package, optional = value.get("package", ""), value.get("optional", False)
     if not isinstance(package, str) or not isinstance(optional, bool):
         raise Wrong(f"{where}: `package` must be a string, `optional` true or false")
+    if kind == "named":
+        _expressions(value[kind], f"{where}.{kind}")
     return Rule(
         kind,
         _patterns(value[kind], f"{where}.{kind}") if kind in _PATTERNS else (),
@@ -192,6 +195,16 @@ def _table(value: object, where: str, empty: bool) -> tuple[tuple[str, str | Non
     if not all(isinstance(item, str) or (empty and item is None) for item in value.values()):
         raise Wrong(f"{where}: every value must be a string{' or null' if empty else ''}")
     return tuple(sorted(value.items()))
+
+
+def _expressions(value: object, where: str) -> None:
+    for text in value.values() if isinstance(value, dict) else ():
+        try:
+            groups = re.compile(text).groups if isinstance(text, str) else 1
+        except (re.error, RecursionError, OverflowError) as error:
+            raise Wrong(f"{where}: `{text[:80]}` is no regular expression: {error}") from None
+        if groups != 1:
+            raise Wrong(f"{where}: `{text[:80]}` must have exactly one group")
 
 
 def _is_path(value: object) -> bool:

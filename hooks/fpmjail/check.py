@@ -19,7 +19,19 @@ from fpmjail import cron, facts, image, mounts, places, probe, sftp, systemd, vh
 from fpmjail import site as sites
 from fpmjail.cron import Fate
 from fpmjail.facts import Entry, Master, Process, Visit
-from fpmjail.finding import Finding, Level, bad, compared, good, origin, ruled, warning, words_outside
+from fpmjail.finding import (
+    CHOSEN,
+    Finding,
+    Level,
+    bad,
+    compared,
+    declared,
+    good,
+    origin,
+    ruled,
+    warning,
+    words_outside,
+)
 from fpmjail.layout import Layout
 from fpmjail.mounts import Mount
 from fpmjail.probe import Result, printable
@@ -34,6 +46,8 @@ SSHD = frozenset({"/usr/sbin/sshd", "/usr/lib/openssh/sshd-session"})
 SECCOMP_FILTER = 2  # proc(5): SECCOMP_MODE_FILTER
 GENERATION = re.compile(r"/\.image/([0-9a-f]{16})/")
 ORIGINS = {
+    **dict.fromkeys(("fonts", "full", "git", "imagick", "ldap", "pear", "spelling"), CHOSEN),
+    "bind": "jail.libraries",
     "charsets": "jail.charsets",
     "dns": "jail.dns",
     "locales": "jail.locales",
@@ -52,6 +66,13 @@ ORIGINS = {
     "uploads": "php.settings",
 }
 REMEDIES = {
+    "bind": "systemctl restart {service}",
+    "fonts": "apt install --reinstall fonts-dejavu-core; then: fpmjail refresh",
+    "git": "apt install --reinstall git; then: fpmjail refresh",
+    "imagick": "apt install --reinstall php{version}-imagick, see /etc/ImageMagick-*/policy.xml; fpmjail refresh",
+    "ldap": "put /etc/ldap/ldap.conf right, or: apt install --reinstall libldap-common; then: fpmjail refresh",
+    "pear": "apt install --reinstall php-pear; then: fpmjail refresh",
+    "spelling": "apt install --reinstall the dictionary that is named; then: fpmjail refresh",
     "php": "missing extension: apt install php{version}-NAME, then: fpmjail refresh; else: journalctl -u {service}",
     "charsets": "name the charset as iconv -l does, or install its gconv module; then: fpmjail refresh",
     "locales": "apt install --reinstall locales; then: fpmjail refresh",
@@ -69,7 +90,7 @@ def judge_capability(site: Site, result: Result, beyond: Result | None = None) -
     key = ORIGINS.get(result.capability, "")
     seen = "; ".join(result.findings) or f"works ({result.seconds * 1000:.0f} ms)"
     verdict, words = compared(result, beyond), words_outside(beyond)
-    place = origin(site, key) if key else ""
+    place = declared(site, key) if key else ""
     if result.passed:
         return Finding("capability", result.capability, Level.GOOD, seen, "", place, words, verdict)
     fix = REMEDIES.get(result.capability, "fpmjail refresh; else: journalctl -u {service}")
@@ -166,6 +187,7 @@ def judge_mounts(site: Site, table: Sequence[Mount]) -> tuple[Finding, ...]:
     again = f"systemctl restart {' '.join(site.units.mounts)}"
     return (
         ruled("mounts", "image", image_faults(site, place, own), f"{place}: ro,nosuid,nodev, private", again),
+        *judge_usr(site, below, again),
         ruled(
             "mounts",
             "nothing writable",
@@ -176,16 +198,30 @@ def judge_mounts(site: Site, table: Sequence[Mount]) -> tuple[Finding, ...]:
     )
 
 
+def judge_usr(site: Site, below: Sequence[Mount], again: str) -> tuple[Finding, ...]:
+    """The server's own /usr, where the site has it; one that is a filesystem of its own is the root of that."""
+    if site.profile.libraries != sites.BIND:
+        return ()
+    place = str(site.paths.jail / "usr")
+    wrong = mount_faults(place, [mount for mount in below if mount.target == place], "/usr", "/")
+    return (ruled("mounts", "/usr", wrong, f"{place}: the server's, ro,nosuid,nodev, private", again),)
+
+
 def image_faults(site: Site, place: str, own: Sequence[Mount]) -> list[str]:
     """What is wrong with the mount of the image."""
+    return mount_faults(place, own, f"/images/{site.profile.id}")
+
+
+def mount_faults(place: str, own: Sequence[Mount], shown: str, *others: str) -> list[str]:
+    """What is wrong with the mounts at `place`, which show a directory that ends like `shown`, or one of `others`."""
     if len(own) != 1:
         return [f"{place} is mounted {len(own)} times, expected once"]
     mount = own[0]
     wrong = [f"{place} is not {option}" for option in ("ro", "nosuid", "nodev") if option not in mount.options]
     if mount.shared:
         wrong.append(f"{place} is a shared mount")
-    if not mount.root.endswith(f"/images/{site.profile.id}"):
-        wrong.append(f"{place} shows {mount.root}, expected the image {site.profile.id}")
+    if not mount.root.endswith(shown) and mount.root not in others:
+        wrong.append(f"{place} shows {mount.root}, expected {shown}")
     return wrong
 
 
@@ -266,6 +302,9 @@ def judge_master(site: Site, master: Master | None, current: str | None) -> Find
         return good("generation", "master", "idle: no master runs")
     used = {found[1] for path in master.mapped if (found := GENERATION.search(path))}
     wrong = [f"maps {path}" for path in facts.deleted(master.mapped)]
+    if site.profile.libraries == sites.BIND:
+        seen = "runs from the server's own files"
+        return ruled("generation", "master", wrong, seen, f"systemctl reload {site.units.service}")
     wrong += [f"runs from generation {digest}, current is {current}" for digest in sorted(used - {current or ""})]
     if not used:
         wrong.append("runs from no generation at all")
@@ -376,10 +415,11 @@ def check(
 
     `unapplied` says in words which of the admin's drop-ins are not live; `host` answers the same probes outside.
     """
-    from fpmjail import golden
+    from fpmjail import check_holdings, golden
 
     return (
         *check_capabilities(layout, site, host),
+        *check_holdings.check(layout, site),
         *check_files(layout, site),
         *golden.check(layout, site),
         *check_running(layout, site),
@@ -425,7 +465,7 @@ def check_files(layout: Layout, site: Site) -> tuple[Finding, ...]:
 
         inner = check_shared.check_files(site, uid)
     else:
-        inner = judge_jail(site, facts.tree(site.paths.jail, WRITABLE_IN_JAIL | {".image"}), uid)
+        inner = judge_jail(site, facts.tree(site.paths.jail, WRITABLE_IN_JAIL | {".image", "usr"}), uid)
     return (
         judge_base(site, facts.ancestors(site.paths.base)),
         judge_document_root(site, facts.entry(site.paths.document_root), uid),

@@ -293,7 +293,7 @@ def files(arguments: argparse.Namespace, layout: Layout) -> int:
     elif arguments.json:
         show_json([asdict(entry) for entry in manifest.entries])
     else:
-        print("\n".join(file_line(entry) for entry in manifest.entries if entry.type != "directory"))
+        print("\n".join(file_line(entry) for entry in manifest.entries if entry.type in ("file", "link")))
     return 0
 
 

@@ -148,6 +148,7 @@ def bring_up(layout: Layout, site: Site, before: State, say: Say) -> State:
     """The steps that need the lock, in their order; returns what to remember."""
     around = surroundings(site)
     manifest = ensure_image(layout, site, say)
+    make_room(site)
     jail.make(layout, site, manifest)
     for fault in filter(None, (mail.password(layout, site)[1],)):
         say(f"mail cannot be sent: {fault}")
@@ -246,6 +247,23 @@ def way_out(site: Site, words: Sequence[str]) -> str:
         return "install or correct what is named there"
     install = f"apt install {' '.join(packages)}, or " if packages else ""
     return f"{install}correct `jail.programs` in {site.source}{places.origin(site, 'jail.programs')}"
+
+
+def make_room(site: Site) -> None:
+    """The jail's /usr is a link into the image, or has the server's /usr mounted over it: the other kind goes.
+
+    Nothing runs in the jail meanwhile; systemd keeps the socket. Raises SiteFault.
+    """
+    place = site.paths.jail / "usr"
+    bound = site.profile.libraries == sites.BIND
+    if site.shared or not (place.is_symlink() if bound else place.is_dir() and not place.is_symlink()):
+        return
+    if systemd.running():
+        systemd.systemctl("stop", site.units.service)
+    unmount(mounts.mounts_below(place))
+    if mounts.mounts_below(place):
+        raise SiteFault(f"{place} is still mounted", f"umount it; {site.name} has another way to its programs now")
+    place.unlink() if bound else place.rmdir()
 
 
 def fingerprint(*paths: Path) -> str:

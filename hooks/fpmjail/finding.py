@@ -84,6 +84,14 @@ def listed(wrong: Sequence[str]) -> str:
     return printable("; ".join(wrong[:SHOWN])) + more
 
 
+CHOSEN = "jail.capabilities"
+
+
+def declared(site: Site, key: str) -> str:
+    """Where the description decides `key`; an extension may have brought a capability."""
+    return origin(site, key) or (origin(site, "php.extensions") if key == CHOSEN else "")
+
+
 def origin(site: Site, key: str) -> str:
     """The place in the description that decides `key` (`example.yaml:14`), or an empty string for a default."""
     found = dict(site.origins)

@@ -64,7 +64,7 @@ def proven(site: Site, parts: tuple[Part, ...], provable: bool) -> str | None:
         return refused
     candidate = site.paths.jail / "etc" / CANDIDATE
     files.replace_file(candidate, text(parts).encode(), 0o644)
-    answer = sandbox.run(site, "/usr/sbin/php-fpm", "--test", "--fpm-config", f"/etc/{CANDIDATE}")
+    answer = sandbox.run(site, site.profile.master, "--test", "--fpm-config", f"/etc/{CANDIDATE}")
     candidate.unlink()
     return None if answer.good else complaint(parts, answer.words)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fpmjail.wanted import Item, Live, Wanted
 
 FORMAT = 1
-FILE, LINK, DIRECTORY = "file", "link", "directory"
+FILE, LINK, DIRECTORY, BOUND = "file", "link", "directory", "bound"
 UNFINISHED = ".build-"
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _LARGEST_FILE = 512 << 20
@@ -49,7 +49,8 @@ class SourceChanged(ImageError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing in a generation; `sha256` and `size` of files, `target` of links; `package` is None if nobody's."""
+    """One thing in a generation; `sha256` and `size` of files, `target` of links;
+    a bound file is no copy, the jail sees the server's own; `package` is None if nobody's."""
 
     path: str
     type: str
@@ -79,8 +80,8 @@ class Manifest:
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
-        return sum(entry.size for entry in self.entries)
+        """Bytes of all copies."""
+        return sum(entry.size for entry in self.entries if entry.type == FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +325,8 @@ class _Copier:
         place = self._candidate / item.path
         if item.kind == FILE:
             return self._copy(item, place)
+        if item.kind == BOUND:
+            return self._measure(item)
         if item.kind == LINK:
             place.symlink_to(item.target)
         else:
@@ -339,6 +342,13 @@ class _Copier:
         if not self._link(item, place, digest, modified):
             _write(place, content, item.mode, modified)
         return len(content), digest
+
+    def _measure(self, item: Item) -> tuple[int, str]:
+        """Nothing is copied, but a change of it makes another generation, which the masters take up."""
+        import hashlib
+
+        content, _ = self._read(item.source)
+        return len(content), hashlib.sha256(content).hexdigest()
 
     def _read(self, source: str) -> tuple[bytes, int]:
         """The content and the mtime in ns of exactly the file that was planned."""
@@ -484,7 +494,7 @@ def _exchange(one: Path, other: Path) -> None:
 def verify(layout: Layout, manifest: Manifest) -> tuple[str, ...]:
     """Compare a generation with its manifest, content included; the paths that differ, are missing or too many."""
     place = layout.image(manifest.profile) / manifest.digest
-    wanted = {entry.path: entry for entry in manifest.entries}
+    wanted = {entry.path: entry for entry in manifest.entries if entry.type != BOUND}
     found = [
         str((Path(directory) / name).relative_to(place))
         for directory, directories, names in os.walk(place)

@@ -18,7 +18,8 @@ from pathlib import Path
 from fpmjail import files, mounts, reach
 from fpmjail.image import Manifest
 from fpmjail.layout import Layout
-from fpmjail.site import Site, User
+from fpmjail.site import BIND, Site, User
+from fpmjail.wanted import VARIABLE
 
 MERGED = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64"}
 EMPTY = (".image", "etc", "dev", "proc", "sys", "root", "run", "var", "var/lib", "var/lib/php")
@@ -106,15 +107,21 @@ echo json_encode(['nonce' => $_SERVER['FPMJAIL_NONCE'], 'checks' => [
 
 
 def skeleton(
-    site: Site, etc_names: frozenset[str], live_names: frozenset[str], uid: int, gid: int
+    site: Site,
+    etc_names: frozenset[str],
+    live_names: frozenset[str],
+    uid: int,
+    gid: int,
+    variable_names: frozenset[str] = frozenset(),
 ) -> tuple[Piece, ...]:
-    """Everything the jail consists of, parents before children; `etc_names` are the image's own entries of /etc."""
+    """Everything the jail consists of, parents before children; `etc_names` and `variable_names` are the image's own
+    entries of /etc and /var/lib."""
     return (
         *(Directory(path) for path in EMPTY),
         *(Directory(path) for path in mount_points(site)),
         Directory("tmp", site.user.name, site.user.group, 0o700),
         Directory("var/lib/php/sessions", site.user.name, site.user.group, 0o700),
-        Link("usr", ".image/current/usr"),
+        usr(site.profile.libraries, "current"),
         *(Link(path, target) for path, target in MERGED.items()),
         Link("var/run", "../run"),
         Link("var/tmp", "../tmp"),
@@ -122,6 +129,19 @@ def skeleton(
         *name_service(site.jail.dns, etc_names | live_names),
         *accounts(site.user, site.inside.base if site.shared else site.user.home, uid, gid),
         *(chroot(site) if site.shared else ()),
+        *variable_links(variable_names, "current"),
+    )
+
+
+def usr(libraries: str, generation: str) -> Piece:
+    """The programs and libraries: a link into the image, or a directory over which the server's /usr is mounted."""
+    return Directory("usr") if libraries == BIND else Link("usr", f".image/{generation}/usr")
+
+
+def variable_links(names: frozenset[str], generation: str) -> tuple[Link, ...]:
+    """Links of /var/lib, where links of the server's /usr lead."""
+    return tuple(
+        Link(f"{VARIABLE}/{name}", f"../../.image/{generation}/{VARIABLE}/{name}") for name in sorted(names - {"php"})
     )
 
 
@@ -178,6 +198,12 @@ def etc_names(manifest: Manifest) -> frozenset[str]:
     return frozenset(entry.path.split("/")[1] for entry in manifest.entries if entry.path.startswith("etc/"))
 
 
+def variable_names(manifest: Manifest) -> frozenset[str]:
+    """The entries of /var/lib that a generation brings."""
+    inside = (entry.path for entry in manifest.entries if entry.path.startswith(f"{VARIABLE}/"))
+    return frozenset(path.split("/")[2] for path in inside)
+
+
 def names_in(directory: Path) -> frozenset[str]:
     """The names in a directory of the image, none when it is not there."""
     return frozenset(path.name for path in directory.iterdir()) if directory.is_dir() else frozenset()
@@ -192,7 +218,8 @@ def make(layout: Layout, site: Site, manifest: Manifest) -> None:
     root = layout.host(str(site.paths.jail))
     files.make_directory(root, 0, 0, 0o755)
     covered = {mount.target for mount in mounts.mounts_below(root)}
-    own = skeleton(site, etc_names(manifest), live, account.pw_uid, account.pw_gid)
+    variable = variable_names(manifest)
+    own = skeleton(site, etc_names(manifest), live, account.pw_uid, account.pw_gid, variable)
     for piece in (*own, *shell.pieces(site, manifest), *mail.pieces(layout, site)):
         if str(root / piece.path) not in covered:
             put(root, piece)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 import re
 from collections.abc import Iterable
@@ -94,6 +95,21 @@ def fault(host: Host, locale: Locale, directory: str) -> str:
     if said is not None:
         return f"cannot be compiled: {said.decode(errors='replace')}"
     return "" if host.resolve(f"{directory}/LC_CTYPE").is_file else "is not compiled"
+
+
+def generated(host: Host, locale: Locale) -> bool:
+    """Whether the host itself has the locale: as a directory, or in locale-gen's archive."""
+    if host.resolve(f"{INSTALLED}/{locale.directory}/LC_CTYPE").is_file:
+        return True
+    archive = host.resolve(f"{INSTALLED}/locale-archive")
+    if not archive.is_file or archive.status is None or not archive.status.st_size:
+        return False
+    # Its names end with a NUL each (glibc, locale/locarchive.h).
+    with (
+        Path(host.place(archive.path)).open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return content.find(f"\0{locale.directory}\0".encode()) >= 0
 
 
 def compile_all(layout: Layout, names: Iterable[str]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fpmjail import probe, systemd
 from fpmjail.layout import Layout
-from fpmjail.site import Site
+from fpmjail.site import BIND, Site
 
 AT_ONCE = 4  # each reload starts a whole PHP: more at a time only make all of them slow
 PATIENCE = 60.0  # seconds; above process_control_timeout, which a request in flight may use up
@@ -63,8 +63,11 @@ def mapped(pid: int) -> frozenset[str]:
 
 
 def outdated(masters: Iterable[Master], generation: str) -> tuple[Master, ...]:
-    """The masters of dedicated sites that map anything but this generation."""
-    return tuple(master for master in masters if not master.site.shared and mapped(master.pid) != {generation})
+    """The masters of dedicated sites that map anything but this generation; with the server's own /usr nobody knows."""
+    dedicated = (master for master in masters if not master.site.shared)
+    return tuple(
+        master for master in dedicated if master.site.profile.libraries == BIND or mapped(master.pid) != {generation}
+    )
 
 
 def complaint(layout: Layout, site: Site) -> str:
@@ -96,9 +99,16 @@ def reload_one(layout: Layout, site: Site, generation: str) -> str:
 
     A shared site already has the generation.
     """
-    if not site.shared and not reload_until(site, lambda pid: mapped(pid) == {generation}):
+    if not (site.shared or taken_up(site, generation)):
         return f"its master does not run from {generation}"
     return complaint(layout, site)
+
+
+def taken_up(site: Site, generation: str) -> bool:
+    """Reload a master; True once it runs from the generation, or from the server's own files as they are now."""
+    if site.profile.libraries == BIND:
+        return reload_settings(site)
+    return reload_until(site, lambda pid: mapped(pid) == {generation})
 
 
 def reload_settings(site: Site) -> bool:

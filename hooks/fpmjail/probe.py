@@ -18,10 +18,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fpmjail import fastcgi, image, program, reach, systemd
+from fpmjail import fastcgi, holdings, image, program, reach, systemd
 from fpmjail.fastcgi import DeadlineExceeded, FastcgiError, Response, Unreachable, WorkerDied
 from fpmjail.layout import Layout
-from fpmjail.site import DEDICATED, Profile, Site
+from fpmjail.site import BIND, DEDICATED, Profile, Site
 
 DIRECTORY = "/usr/share/fpmjail/probes"  # inside every image
 PATIENCE = 10.0  # seconds for one probe: it may wait for a busy pool
@@ -94,10 +94,12 @@ class Expectation:
     shell: bool = False
     programs: tuple[Mapping[str, object], ...] = ()
     writable: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
     ids: tuple[int, int] = (-1, -1)
     place: str = DIRECTORY
     isolation: str = DEDICATED
     relay: str = ""
+    holdings: tuple[tuple[str, Arguments], ...] = ()
 
 
 def printable(text: str, longest: int = LONGEST_TEXT) -> str:
@@ -137,14 +139,16 @@ def arguments(name: str, expected: Expectation) -> dict[str, object]:
             return {"relay": expected.relay}
         case "seal":
             uid, gid = expected.ids
-            writable = list(expected.writable)
-            return {"writable": writable, "uid": uid, "gid": gid, "most": MOST_SEEN, "isolation": expected.isolation}
+            seen = {"writable": list(expected.writable), "closed": list(expected.closed)}
+            return {**seen, "uid": uid, "gid": gid, "most": MOST_SEEN, "isolation": expected.isolation}
         case "locales":
             return {"locales": list(expected.locales)}
         case "timezones":
             return {"timezones": list(expected.timezones), "isolation": expected.isolation}
         case "programs":
             return {"programs": list(expected.programs)}
+        case _ if name in dict(expected.holdings):
+            return dict(dict(expected.holdings)[name])
         case _ if name in dict(expected.sockets):
             return {"sockets": list(dict(expected.sockets)[name])}
         case _:
@@ -335,13 +339,16 @@ def of_server(layout: Layout, profile: Profile, generation: str) -> Expectation:
     hosts = layout.host("/etc/hosts").read_text(errors="replace") if "/etc/hosts" in files else ""
     return Expectation(
         version=profile.php,
-        generation=generation,
+        # With the server's own /usr the probes are the server's own, too.
+        generation="" if profile.libraries == BIND else generation,
         charsets=profile.charsets,
         locales=profile.locales,
         timezones=profile.timezones,
         present=frozenset(files),
+        closed=("/usr",) if profile.libraries == BIND else (),  # the server's own, with all that it has
+        holdings=tuple(holdings.told(layout, profile, generation).items()),
+        shell=profile.libraries == BIND or os.path.lexists(layout.image(profile.id) / generation / "usr/bin/sh"),
         hosts=loopback_names(hosts),
-        shell=os.path.lexists(layout.image(profile.id) / generation / "usr/bin/sh"),
         programs=program.trials(layout, profile),
     )
 

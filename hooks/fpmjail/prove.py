@@ -21,7 +21,8 @@ from fpmjail.jail import Directory, File, Link, Piece
 from fpmjail.layout import Layout
 from fpmjail.probe import Result
 from fpmjail.sandbox import RUN, SHARED_MEMORY
-from fpmjail.site import Profile
+from fpmjail.site import BIND, IMAGE, Profile
+from fpmjail.wanted import VARIABLE
 
 USER = "_fpmjail"
 PREFIX = "scratch-"
@@ -65,13 +66,19 @@ class Scratch:
 
 
 def skeleton(
-    digest: str, etc_names: frozenset[str], live_names: frozenset[str], uid: int, gid: int
+    digest: str,
+    etc_names: frozenset[str],
+    live_names: frozenset[str],
+    uid: int,
+    gid: int,
+    libraries: str = IMAGE,
+    variable_names: frozenset[str] = frozenset(),
 ) -> tuple[Piece, ...]:
     """The scratch jail, parents before children: like a site's, but on the candidate instead of `current`."""
     copied = sorted(etc_names - live_names - OWN_FILES)
     return (
         *(Directory(path) for path in (*jail.EMPTY, "tmp", "var/lib/php/sessions")),
-        Link("usr", f".image/{digest}/usr"),
+        jail.usr(libraries, digest),
         *(Link(path, target) for path, target in jail.MERGED.items()),
         Link("var/run", "../run"),
         Link("var/tmp", "../tmp"),
@@ -79,6 +86,7 @@ def skeleton(
         *(Link(f"etc/{name}", f"../.image/live/{name}") for name in sorted(live_names)),
         File("etc/passwd", f"{USER}:x:{uid}:{gid}::/:/usr/sbin/nologin\n"),
         File("etc/group", f"{USER}:x:{gid}:\n"),
+        *jail.variable_links(variable_names, digest),
     )
 
 
@@ -101,7 +109,9 @@ php_admin_value[session.save_path] = /var/lib/php/sessions
 """
 
 
-def confinement(scratch: Scratch, image: Path, sandbox: Directives) -> tuple[tuple[str, str], ...]:
+def confinement(
+    scratch: Scratch, image: Path, sandbox: Directives, libraries: str = IMAGE
+) -> tuple[tuple[str, str], ...]:
     """The directives of the transient service; the site's sandbox first, so that what follows cannot be loosened."""
     return (
         *(pair for pair in sandbox if pair[0] not in UNCONFIGURED),
@@ -112,6 +122,7 @@ def confinement(scratch: Scratch, image: Path, sandbox: Directives) -> tuple[tup
         ("MountAPIVFS", "yes"),
         ("BindReadOnlyPaths", f"{image}:/.image"),
         ("TemporaryFileSystem", RUN),
+        *((("BindReadOnlyPaths", "/usr:/usr"),) if libraries == BIND else ()),
         ("TemporaryFileSystem", SHARED_MEMORY),
         ("TemporaryFileSystem", f"/tmp:{PRIVATE}"),
         ("TemporaryFileSystem", f"/var/lib/php/sessions:{PRIVATE}"),
@@ -123,14 +134,14 @@ def confinement(scratch: Scratch, image: Path, sandbox: Directives) -> tuple[tup
     )
 
 
-def command(scratch: Scratch, image: Path, sandbox: Directives) -> list[str]:
+def command(scratch: Scratch, image: Path, sandbox: Directives, profile: Profile) -> list[str]:
     """The systemd-run(1) call that makes the socket and the service behind it."""
-    service = [f"--property={name}={value}" for name, value in confinement(scratch, image, sandbox)]
+    service = [f"--property={name}={value}" for name, value in confinement(scratch, image, sandbox, profile.libraries)]
     socket = [
         f"--socket-property={pair}"
         for pair in (f"ListenStream={scratch.socket}", "SocketMode=0600", "RemoveOnStop=yes")
     ]
-    php = ["/usr/sbin/php-fpm", "--nodaemonize", "--force-stderr", "--fpm-config", "/etc/fpm.conf"]
+    php = [profile.master, "--nodaemonize", "--force-stderr", "--fpm-config", "/etc/fpm.conf"]
     names = [f"--unit={scratch.unit}", "--description=PHP out of a candidate image, asked by fpmjail's probes"]
     return ["systemd-run", "--quiet", *names, *socket, *service, "--", *php]
 
@@ -151,10 +162,10 @@ def prove(layout: Layout, profile: Profile, digest: str, sandbox: Directives) ->
     place = layout.image(profile.id)
     manifest = image.read_manifest(layout, profile.id, digest)
     with _scratch(layout) as scratch:
-        own = skeleton(digest, jail.names_in(place / digest / "etc"), jail.names_in(place / "live"), uid, gid)
+        own = _pieces(place, digest, uid, gid, profile.libraries)
         _build(scratch, (*own, *(shell.of_profile(profile, manifest) if manifest else ())))
         started = time.monotonic()
-        fault = start(scratch, command(scratch, place, sandbox))
+        fault = start(scratch, command(scratch, place, sandbox, profile))
         if isinstance(fault, NotProvable):
             return fault
         if fault:
@@ -162,6 +173,12 @@ def prove(layout: Layout, profile: Profile, digest: str, sandbox: Directives) ->
             return (Result("php", False, (words,), time.monotonic() - started, faulty=(probe.WHOLE,)),)
         names = probe.available(layout.probes, profile.capabilities)
         return probe.ask_all(scratch.socket, names, probe.of_candidate(layout, profile, digest))
+
+
+def _pieces(image: Path, digest: str, uid: int, gid: int, libraries: str) -> tuple[Piece, ...]:
+    generation = image / digest
+    etc, variable = (jail.names_in(generation / name) for name in ("etc", VARIABLE))
+    return skeleton(digest, etc, jail.names_in(image / "live"), uid, gid, libraries, variable)
 
 
 def sweep(layout: Layout) -> None:

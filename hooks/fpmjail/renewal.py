@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from fpmjail import capability, files, image, jail, masters, mounts, packages
+from fpmjail import capability, files, image, jail, masters, mounts, packages, state
 from fpmjail.image import Manifest
 from fpmjail.refresh import Decision, Outcome, Task
+from fpmjail.site import BIND
 from fpmjail.wanted import Wanted, wanted
 
 REMEMBERED = 300.0  # seconds, well above realpath_cache_ttl
@@ -88,7 +89,7 @@ def renew(task: Task) -> Outcome:
         return settle(task, current)
     if current and known and hold and hold.digest == known:
         return task.kept(Decision.HELD, hold.reason)
-    if profile.locales:
+    if profile.locales and profile.libraries != BIND:
         from fpmjail import locales
 
         locales.compile_all(layout, profile.locales)
@@ -205,11 +206,16 @@ def go_back(task: Task, before: str, manifest: Manifest, stuck: Mapping[str, str
 
 
 def renew_jails(task: Task, old: Manifest | None, new: Manifest) -> None:
-    """Links of /etc are the one thing that a new generation can ask of a jail; most generations ask nothing."""
-    if old and jail.etc_names(old) == jail.etc_names(new):
+    """Links of /etc and /var/lib are the one thing that a generation can ask of a jail; most of them ask nothing.
+
+    The jail of a site that is about to change to this profile is made by its configuration.
+    """
+    if old and all(names(old) == names(new) for names in (jail.etc_names, jail.variable_names)):
         return
     for site in task.sites:
-        if task.layout.host(str(site.paths.jail) + "/.image").is_dir():
+        known = state.read(task.layout, site.name)
+        made = task.layout.host(str(site.paths.jail) + "/.image").is_dir()
+        if known and known.profile == task.profile.id and made:
             jail.make(task.layout, site, new)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from fpmjail.layout import Layout
 
 FORMAT = 1
+IMAGE, BIND = "image", "bind"  # where programs and libraries come from
 NAME = r"[a-z0-9][a-z0-9-]{0,24}"
 _LARGEST = 1 << 20
 _USER = r"_[a-z0-9][a-z0-9-]{0,30}"
@@ -82,6 +83,11 @@ class Profile:
     libraries: str
     timezones: tuple[str, ...] = ()
     program_files: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def master(self) -> str:
+        """PHP-FPM as the jail has it: an image has a link for its one version, a server none."""
+        return f"/usr/sbin/php-fpm{self.php}" if self.libraries == BIND else "/usr/sbin/php-fpm"
 
     def content(self) -> dict[str, object]:
         """The profile without its id, as it stands in site.json."""
@@ -415,7 +421,7 @@ def _profile(fields: _Fields) -> Profile:
         charsets=fields.texts("charsets", r"[A-Za-z0-9][A-Za-z0-9_.:()+-]{0,60}"),
         locales=fields.texts("locales", _LOCALE),
         programs=fields.texts("programs", _PROGRAM),
-        libraries=fields.choice("libraries", "image"),
+        libraries=fields.choice("libraries", IMAGE, BIND),
         timezones=fields.texts("timezones", _TIME_ZONE),
         program_files=_program_files(fields.fields("program_files") if fields.has("program_files") else None),
     )

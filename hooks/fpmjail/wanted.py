@@ -8,24 +8,27 @@ path as the host does. What lies outside /usr and /etc is copied to the place wh
 from __future__ import annotations
 
 import posixpath
+import re
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fpmjail.capability import Definitions, Rule
 from fpmjail.host import Host, Resolved, Stamp, multiarch
-from fpmjail.image import DIRECTORY, FILE, LINK
+from fpmjail.image import BOUND, DIRECTORY, FILE, LINK
 from fpmjail.layout import Layout
-from fpmjail.site import Profile
+from fpmjail.site import BIND, Profile
 
 _TOP = ("usr", "etc")
+VARIABLE = "var/lib"  # where links of /usr lead to, such as those to aspell's dictionaries
 _OWN = "fpmjail"
 _PROBES = "/usr/share/fpmjail/probes/*.php"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing in an image. `path` is relative to it; `kind` is file, link or directory; `source` is the host's path
+    """One thing in an image. `path` is relative to it; `kind` is file, link, directory, or bound: a file of
+    the host's /usr that is not copied; `source` is the host's path
     of a file or a kept link; `mode` never has more than 0755; `owner` is the host's path whose package made the file,
     where that is not `source`."""
 
@@ -85,15 +88,20 @@ def wanted(profile: Profile, definitions: Definitions, layout: Layout) -> Wanted
     """Work out the image of `profile` on the host below `layout.root`. Reads, changes nothing."""
     collector = _Collector(profile, layout, definitions)
     collector.sources(definitions, layout)
-    for name in sorted(profile.capabilities, key=lambda name: (name != "php", name)):
+    for name in sorted(profile.capabilities, key=_rank):
         capability = definitions.capabilities.get(name)
         if capability is None:
-            collector.lack(name, f"capability {name}", "is not known here", _OWN)
+            collector.lack(name, f"capability {name}", f"is not defined in {layout.admin_capabilities}", "")
             continue
         for rule in capability.rules:
             collector.apply(name, rule)
     collector.apply(_OWN, Rule("files", (_PROBES,), optional=True))
     return collector.result()
+
+
+def _rank(name: str) -> tuple[bool, bool, str]:
+    """PHP itself comes first, what takes all that is left comes last."""
+    return name != "php", name == "full", name
 
 
 class _Collector:
@@ -139,6 +147,8 @@ class _Collector:
             self._make_links(capability, rule)
         elif rule.kind == "live":
             self._follow(rule)
+        elif rule.kind == "named":
+            self._named(capability, rule)
         else:
             self._patterns(capability, rule)
 
@@ -207,6 +217,19 @@ class _Collector:
             name = posixpath.basename(source)
             self._live[name] = Live(name, source, default)
 
+    def _named(self, capability: str, rule: Rule) -> None:
+        """What a setting leads to; a setting that leads nowhere does so for the host's own PHP as well."""
+        for place, expression in rule.table:
+            text = (self._host.read(place) or b"").decode("utf-8", "replace")
+            for written in re.findall(expression or "", text):
+                path = posixpath.normpath(written)
+                inside = path.startswith("/") and _inside(path)
+                fault = _fault(self._host.resolve(path)) if inside else "is not below /usr or /etc"
+                if fault:
+                    self._warnings[f"{place} names {written}, which {fault}"] = None
+                else:
+                    self._add(capability, path, Rule("files"))
+
     def _charsets(self, capability: str, rule: Rule, names: Iterable[str]) -> None:
         from fpmjail import charset
 
@@ -227,6 +250,9 @@ class _Collector:
         """The locales as locales.compile_all left them; one with another charset than UTF-8 needs that one too."""
         from fpmjail import locales
 
+        if self._profile.libraries == BIND:
+            self._servers_locales(capability, rule)
+            return
         for one in map(locales.parse, self._profile.locales):
             place = locales.place(self._host, one)
             fault = locales.fault(self._host, one, place)
@@ -237,6 +263,14 @@ class _Collector:
                 path = f"{locales.INSTALLED}/{one.directory}{source.removeprefix(place)}".lstrip("/")
                 self._put(Item(path, FILE, 0o644, "", self._host.resolve(source).path, capability, one.definition))
         self._charsets(capability, Rule("charsets", package="libc6"), locales.charsets(self._profile.locales))
+
+    def _servers_locales(self, capability: str, rule: Rule) -> None:
+        """Nothing can be put into the host's /usr, so a locale is there if the administrator generated it."""
+        from fpmjail import locales
+
+        for one in map(locales.parse, self._profile.locales):
+            if not locales.generated(self._host, one):
+                self.lack(capability, f"locale {one.name}", "is not generated, see locale-gen(8)", rule.package)
 
     def _time_zones(self, capability: str, rule: Rule) -> None:
         zones = ("UTC", *self._profile.timezones) if self._profile.timezones else ("**",)
@@ -333,13 +367,15 @@ class _Collector:
 
     def _add_parents(self) -> None:
         for item in list(self._items.values()):
-            for parent in _parents(item.path):
+            for parent in _parents(item.path) if item.kind != BOUND else ():
                 known = self._items.setdefault(parent, Item(parent, DIRECTORY, 0o755, "", "", item.capability))
                 if known.kind != DIRECTORY:
                     self.lack(item.capability, f"/{item.path}", f"cannot lie below the {known.kind} /{parent}", "")
 
     def result(self) -> Wanted:
         self._follow_closures()
+        if self._profile.libraries == BIND:
+            self._items = {item.path: item for item in map(_outside_usr, self._items.values()) if item}
         self._add_parents()
         return Wanted(
             items=tuple(self._items[path] for path in sorted(self._items)),
@@ -348,6 +384,20 @@ class _Collector:
             warnings=tuple(self._warnings),
             inputs=self._host.inputs,
         )
+
+
+def _outside_usr(item: Item) -> Item | None:
+    """What becomes of an item where the jail has the host's /usr: nothing there is copied, its files are watched.
+
+    What a link there leads to outside is copied to that place.
+    """
+    if not item.path.startswith("usr/"):
+        return item if item.path != "usr" else None
+    if item.kind != FILE:
+        return None
+    if item.source.startswith("/usr/"):
+        return replace(item, kind=BOUND)
+    return replace(item, path=item.source.lstrip("/")) if item.source.startswith(f"/{VARIABLE}/") else None
 
 
 def _inside(path: str) -> bool:

@@ -89,7 +89,8 @@ if ($probe->arguments['isolation'] === 'dedicated') {
 }
 // With open_basedir PHP itself sees no more than that.
 if ((string) ini_get('open_basedir') === '') {
-    $closed = [...$probe->strings('writable'), '/proc', '/sys', '/dev/shm', '/dev/mqueue', '/dev/pts', '/dev/hugepages'];
+    $declared = [...$probe->strings('writable'), ...$probe->strings('closed')];
+    $closed = [...$declared, '/proc', '/sys', '/dev/shm', '/dev/mqueue', '/dev/pts', '/dev/hugepages'];
     $seen = look($closed, (int) ($probe->arguments['most'] ?? 0));
     $probe->check('nothing writable', static fn () => none($seen['writable'], 'writable, and not declared'));
     $probe->check('no set-id file', static fn () => none($seen['lending'], "lends its owner's rights"));

@@ -203,7 +203,7 @@ def test_one_private_read_only_mount_is_good() -> None:
         ([IMAGE, IMAGE], "mounted 2 times"),
         ([replace(IMAGE, options=("ro", "nodev"))], "not nosuid"),
         ([replace(IMAGE, shared=True)], "shared"),
-        ([replace(IMAGE, root="/var/lib/fpmjail/images/ffffffffffff")], "expected the image a1b2c3d4e5f6"),
+        ([replace(IMAGE, root="/var/lib/fpmjail/images/ffffffffffff")], "expected /images/a1b2c3d4e5f6"),
     ],
 )
 def test_a_wrong_mount_of_the_image_is_bad(table: list[Mount], reason: str) -> None:

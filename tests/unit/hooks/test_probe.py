@@ -102,8 +102,8 @@ def test_each_probe_is_told_only_what_it_compares() -> None:
         "version": "8.4",
         "generation": "0123456789abcdef",
         "extensions": ["curl"],
-        "shell": False,
         "directories": ["/var/www/example/htdocs"],
+        "shell": False,
     }
 
 

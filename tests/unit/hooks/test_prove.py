@@ -71,7 +71,7 @@ def test_a_site_s_slice_does_not_pay_for_the_proof() -> None:
 
 
 def test_systemd_holds_the_socket_that_fpm_inherits() -> None:
-    command = prove.command(SCRATCH, Path("/images/x"), SANDBOX)
+    command = prove.command(SCRATCH, Path("/images/x"), SANDBOX, PROFILE)
     assert "--socket-property=ListenStream=/run/fpmjail/scratch-abc/socket" in command
     assert "--socket-property=SocketMode=0600" in command
     assert "--property=Environment=FPM_SOCKETS=/run/fpmjail/scratch-abc/socket=3" in command

@@ -171,7 +171,7 @@ def test_an_unknown_key_asks_for_a_newer_runtime(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "value"), [("isolation", "virtual"), ("web.server", "caddy"), ("profile.libraries", "bind")]
+    ("path", "value"), [("isolation", "virtual"), ("web.server", "caddy"), ("profile.libraries", "host")]
 )
 def test_an_unknown_choice_asks_for_a_newer_runtime(path: str, value: str) -> None:
     with pytest.raises(SiteError, match=rf"{path}: `{value}` is not known here; it needs a newer fpmjail"):

@@ -126,7 +126,9 @@ def test_an_unknown_charset_is_missing(layout: Layout) -> None:
 
 def test_an_unknown_capability_is_missing(layout: Layout) -> None:
     found = world.want(layout, world.profile("teleport"))
-    assert [str(one) for one in found.missing] == ["teleport: capability teleport is not known here (package fpmjail)"]
+    assert [str(one) for one in found.missing] == [
+        f"teleport: capability teleport is not defined in {layout.admin_capabilities}"
+    ]
 
 
 def test_a_dangling_ini_is_a_warning_as_it_is_for_php(layout: Layout) -> None:

@@ -92,6 +92,7 @@ def profile(
     php: str = "8.4",
     locales: tuple[str, ...] = (),
     timezones: tuple[str, ...] = (),
+    libraries: str = "image",
 ) -> Profile:
     content: dict[str, object] = {
         "php": php,
@@ -99,11 +100,11 @@ def profile(
         "charsets": list(charsets),
         "locales": list(locales),
         "programs": [],
-        "libraries": "image",
+        "libraries": libraries,
         "timezones": list(timezones),
     }
     names = tuple(sorted(capabilities))
-    return Profile(profile_id(content), php, names, charsets, locales, (), "image", timezones)
+    return Profile(profile_id(content), php, names, charsets, locales, (), libraries, timezones)
 
 
 def want(layout: Layout, one: Profile) -> Wanted:

@@ -1,0 +1,20 @@
+<?php
+// SPDX-License-Identifier: MIT
+// The server's own /usr: mounted, read-only, without set-uid programs that would count.
+
+declare(strict_types=1);
+
+require __DIR__ . '/probe.inc.php';
+
+$probe = Fpmjail\Probe::begin();
+$probe->check('/usr', static function () {
+    foreach (file('/proc/self/mountinfo') as $line) {
+        [, , , , $place, $options] = explode(' ', $line);
+        if ($place === '/usr') {
+            $missing = array_diff(['ro', 'nosuid'], explode(',', $options));
+            return $missing === [] ?: 'it is mounted without ' . implode(', ', $missing);
+        }
+    }
+    return "the server's /usr is not mounted";
+});
+$probe->answer();
