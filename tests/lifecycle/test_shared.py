@@ -345,11 +345,12 @@ def test_a_purged_site_can_be_installed_again(server: Server) -> None:
 
 
 def test_a_failed_start_that_no_test_foresaw_takes_only_the_new_pool_back(server: Server) -> None:
-    """A program that FPM itself calls for each pool, so that only the real start fails."""
     server.write(DROP_IN, "php_admin_value[memory_limit] = 79M\n")
-    server.run("systemctl", "edit", "--stdin", unit(server), input="[Service]\nExecReload=\nExecReload=/bin/false\n")
+    override = f"/etc/systemd/system/{unit(server)}.d"
+    server.write(f"{override}/override.conf", "[Service]\nExecReload=\nExecReload=/bin/false\n")
+    server.run("systemctl", "daemon-reload")
     answer = server.run("fpmjail", "configure", "one", check=False)
-    server.run("systemctl", "revert", unit(server))
+    server.shell(f"rm -r {override}; systemctl daemon-reload")
     assert "did not come back with the new pools (one), so they were taken back" in answer.output, answer.output
     assert get(server).body.endswith("memory 77M") and get(server, site="two").status == 200
     server.run("fpmjail", "configure", "one")
