@@ -306,3 +306,80 @@ def test_a_path_lies_on_the_deepest_mount_above_it() -> None:
     table = (mounted("/"), mounted("/var"), mounted("/var", "rw,nodev"), mounted("/var/www2"))
     found = mounts.of(Path("/var/www/club"), table)
     assert found is not None and found.options == ("rw", "nodev")
+
+
+@pytest.fixture
+def running(layout: Layout, site: Site, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A running master with one fresh pool; the list is what was done to it."""
+    done: list[str] = []
+    monkeypatch.setattr("fpmjail.files.make_directory", lambda path, *_: path.mkdir(parents=True, exist_ok=True))
+    monkeypatch.setattr("fpmjail.systemd.running", lambda: True)
+    monkeypatch.setattr("fpmjail.systemd.active", lambda _: True)
+    monkeypatch.setattr("fpmjail.systemd.permitted", lambda *_: True)
+    monkeypatch.setattr(pools, "fault", lambda *_: None)
+    monkeypatch.setattr(pools, "reload", lambda *_: not done.append("reload"))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(shared, "answers", lambda *_: True)
+    text = pools.text_file(layout, site)
+    text.parent.mkdir(parents=True)
+    text.write_text("[site-club-jail]\nlisten = /run/fpmjail/club.sock\n")
+    pools.link(layout, site).symlink_to(text)
+    shared.mark(layout, "8.4", Fresh("club", ""))
+    return done
+
+
+def test_fresh_pools_are_taken_up_by_one_reload(layout: Layout, site: Site, running: list[str]) -> None:
+    shared.mark(layout, "8.4", Fresh("other", ""))
+    assert shared.settle(layout, [site]) == () and running == ["reload"]
+    assert shared.settle(layout, [site]) == () and running == ["reload"]
+
+
+def test_a_master_that_would_end_is_not_reloaded_and_the_pool_waits(
+    layout: Layout, site: Site, running: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "fault", lambda *_: "foreign.conf:2: unknown entry")
+    (words,) = shared.settle(layout, [site])
+    assert "is not reloaded, because it would end: foreign.conf:2: unknown entry" in words and running == []
+    assert shared.waiting(layout, site) == "php8.4-fpm.service has not taken up its pool: foreign.conf:2: unknown entry"
+    monkeypatch.setattr(pools, "fault", lambda *_: None)
+    assert shared.settle(layout, [site]) == () and shared.waiting(layout, site) is None
+
+
+def test_policy_rc_d_is_obeyed(layout: Layout, site: Site, running: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fpmjail.systemd.permitted", lambda *_: False)
+    assert "policy-rc.d forbids to reload php8.4-fpm.service" in shared.settle(layout, [site])[0] and running == []
+
+
+def test_a_site_that_does_not_answer_is_taken_back_alone(
+    layout: Layout, site: Site, running: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "answers", lambda *_: False)
+    (words,) = shared.settle(layout, [site])
+    assert "PHP does not answer in php8.4-fpm.service with the new pools (club), so they were taken back" in words
+    assert not pools.linked(layout, site) and running == ["reload", "reload"]
+    assert shared.waiting(layout, site) == "its pool is off: fpmjail configure club"
+
+
+def test_a_master_without_any_pool_is_stopped(
+    layout: Layout, site: Site, running: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared.forget(layout, "8.4", shared.marked(layout, "8.4"))
+    shared.withdraw(layout, site)
+    monkeypatch.setattr("fpmjail.systemd.systemctl", lambda *words: running.append(" ".join(words)))
+    assert shared.settle(layout, []) == ("php8.4-fpm.service is stopped: it has no pool left",)
+    assert running == ["stop php8.4-fpm.service"]
+
+
+def test_a_pool_that_was_never_loaded_asks_for_no_reload_when_it_goes(
+    layout: Layout, site: Site, running: list[str]
+) -> None:
+    shared.withdraw(layout, site)
+    assert shared.marked(layout, "8.4") == () and shared.settle(layout, [site]) == () and running == []
+
+
+def test_new_libraries_are_taken_up_only_when_that_is_asked(
+    layout: Layout, site: Site, running: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared.forget(layout, "8.4", shared.marked(layout, "8.4"))
+    monkeypatch.setattr(pools, "outdated", lambda _: ("/usr/lib/libc.so.6 (deleted)",))
+    assert shared.settle(layout, [site]) == () and running == []
+    assert shared.settle(layout, [site], outdated=True) == () and running == ["reload"]
