@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fpmjail import check_shared, configure, image, jail, mounts, places, pools, renewal, sandbox, shared, state
+from fpmjail import check_shared, configure, fpm, image, jail, mounts, places, pools, renewal, sandbox, shared, state
 from fpmjail.check import Level
 from fpmjail.dropin import Part
 from fpmjail.facts import Master, Process
@@ -383,3 +383,30 @@ def test_new_libraries_are_taken_up_only_when_that_is_asked(
     monkeypatch.setattr(pools, "outdated", lambda _: ("/usr/lib/libc.so.6 (deleted)",))
     assert shared.settle(layout, [site]) == () and running == []
     assert shared.settle(layout, [site], outdated=True) == () and running == ["reload"]
+
+
+def test_a_pool_that_is_refused_leaves_nothing_to_wait_for(
+    layout: Layout, site: Site, running: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared.forget(layout, "8.4", shared.marked(layout, "8.4"))
+    own = Path(layout.root / "pool.conf")
+    own.write_text("[site-club-jail]\nnonsense = 1\n")
+    monkeypatch.setattr(shared, "proven", lambda *_: "pool.conf:2: unknown entry")
+    with pytest.raises(fpm.PoolFault, match="unknown entry"):
+        shared.apply(layout, replace(site, paths=replace(site.paths, pool=own)), provable=True, on=True)
+    assert shared.marked(layout, "8.4") == () and shared.waiting(layout, site) is None
+
+
+def test_a_proven_pool_is_linked_and_waits_for_the_reload(
+    layout: Layout, site: Site, running: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared.settle(layout, [site])
+    own = Path(layout.root / "pool.conf")
+    own.write_text("[site-club-jail]\nlisten = /run/fpmjail/club.sock\npm = static\n")
+    described = replace(site, paths=replace(site.paths, pool=own))
+    monkeypatch.setattr(shared, "proven", lambda *_: None)
+    assert shared.apply(layout, described, provable=True, on=True).changed
+    assert [one.site for one in shared.marked(layout, "8.4")] == ["club"] and pools.linked(layout, site)
+    shared.settle(layout, [site])
+    assert not shared.apply(layout, described, provable=True, on=True).changed
+    assert shared.marked(layout, "8.4") == ()
