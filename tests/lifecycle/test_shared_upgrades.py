@@ -77,6 +77,15 @@ def test_libc_and_tzdata_reach_the_site_and_no_request_is_lost(server: Server) -
     assert server.faults() == []
 
 
+def test_needrestart_leaves_the_shared_master_to_fpmjail(server: Server) -> None:
+    rule = "'ignored ' x (grep { $unit =~ $_ } @{$nrconf{blacklist_rc}}), \"\\n\""
+    load = "our %nrconf = (blacklist_rc => []); eval do { local (@ARGV, $/) = shift; <> }; die $@ if $@;"
+    place = "/etc/needrestart/conf.d/fpmjail.conf"
+    for name, ignored in ((unit(server), True), ("ssh.service", False)):
+        said = server.run("perl", "-e", f"{load} my $unit = '{name}'; print {rule}", place).stdout
+        assert said.startswith("ignored") is ignored, said
+
+
 def test_a_refresh_with_nothing_for_the_master_does_not_reload_it(server: Server) -> None:
     before = begun(server)
     server.bed.publish_upgrade("ca-certificates", round=2)
