@@ -100,7 +100,9 @@ def test_a_log_in_of_the_owner_starts_nothing_outside_of_the_site(server: Server
     server.shell(f"rm {unit}; loginctl terminate-user _site-{site} || true")
     assert [fault["topic"] for fault in server.faults(site)] == ["sftp"]
     session = open_session(server, site)
-    assert "systemd\n" in outside(server, site), "pam_systemd starts nothing any more: then the mask is needed no longer"
+    assert "systemd\n" in outside(server, site), (
+        "pam_systemd starts nothing any more: then the mask is needed no longer"
+    )
     session.communicate(timeout=20)
     server.run("fpmjail", "configure", site)
     assert server.shell(f"readlink {unit}").stdout == "/dev/null\n"

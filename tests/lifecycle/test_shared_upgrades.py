@@ -25,7 +25,7 @@ echo (new DateTime('2026-01-01', new DateTimeZone('Antarctica/Troll')))->format(
 echo iconv('UTF-8', 'CP1252', ' x');
 """
 
-BIG5 = "<?php ini_set('html_errors', '0'); echo bin2hex((string) iconv('UTF-8', 'BIG5', '\u4e2d'));"
+BIG5 = "<?php echo bin2hex((string) @iconv('UTF-8', 'BIG5', '\u4e2d'));"
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_rollback_and_release_leave_the_master_alone(server: Server) -> None:
 
 def test_another_image_is_mounted_under_load(server: Server) -> None:
     """A new version with more charsets: the only moment in which a shared site has no image."""
-    assert "Wrong encoding" in server.get("/big5.php").body
+    assert server.get("/big5.php").body == ""
     server.publish(f"{DESCRIPTION}version: 1.1.0\njail: {{charsets: [BIG5, CP1252]}}\n", "example.yaml")
     said, report = upgraded(server, "apt-get", "-y", "install", "site-example-jail")
     print("another image:", report)
