@@ -22,7 +22,7 @@ def pieces(site: Site, manifest: Manifest) -> tuple[Piece, ...]:
     """The list of a site's jail; a site with another shell, or none, has no list."""
     if CAPABILITY not in site.profile.capabilities:
         return (Absent(LIST),)
-    return (Directory(DIRECTORY), File(LIST, text(programs(site), manifest, str(site.paths.logs / LOG))))
+    return (Directory(DIRECTORY), File(LIST, text(programs(site), manifest, str(site.inside.logs / LOG))))
 
 
 def programs(site: Site) -> tuple[str, ...]:
