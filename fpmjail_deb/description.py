@@ -69,11 +69,14 @@ def warnings(site: Site) -> tuple[Problem, ...]:
     bind = "with bind, the site sees and can run every program of the server in /usr, shells among them"
     proc = "with host, the site sees every process of the server, with its command line"
     shell = "with sh, whoever finds a hole in the site can use every program of its jail in any combination"
+    uploads = "in shared isolation the site can run what it uploads, so a restricted shell is no wall"
+    restricted = site.isolation is Isolation.SHARED and site.jail.shell is Shell.RESTRICTED
     dangers = (
         (site.web.htaccess is Htaccess.ALL, schema.HTACCESS, htaccess, "safe leaves out what makes that possible"),
         (site.jail.proc is Proc.HOST, schema.JAIL_PROC, proc, "private has all of /proc but other users' processes"),
         (site.jail.shell is Shell.SH, schema.JAIL_SHELL, shell, "restricted starts the declared programs only"),
         (site.jail.libraries is Libraries.BIND, schema.JAIL_LIBRARIES, bind, "image has only what the site needs"),
+        (restricted, schema.JAIL_SHELL, uploads, "with isolation: dedicated it is one"),
     )
     places = dict(site.origins)
     return (

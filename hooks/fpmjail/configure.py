@@ -295,12 +295,14 @@ def prepare_units(site: Site, before: State, around: Surroundings) -> None:
 
 
 def unmount_image(site: Site) -> None:
-    """Make way for another image. Debian's master serves others as well, so only what it mounts goes, however busy."""
+    """Make way for another image. Debian's master goes on serving others, and this site without an image for as long
+    as it takes to mount the other one, so that alone goes, at once and however busy it is."""
     if not site.shared:
         systemd.systemctl("stop", site.units.service, *site.units.mounts)
         return
-    systemd.systemctl("stop", *site.units.mounts)
-    unmount(own_mounts(site))
+    for mount in own_mounts(site):
+        if mount.target == str(site.paths.jail / ".image"):
+            systemd.run(["umount", "--lazy", "--", mount.target])
 
 
 def own_mounts(site: Site) -> tuple[mounts.Mount, ...]:

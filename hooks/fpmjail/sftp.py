@@ -7,8 +7,10 @@ stays without shell and password; only sshd's own SFTP server is run for it, wit
 
 from __future__ import annotations
 
+import pwd
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -22,6 +24,8 @@ SSHD = Path("/usr/sbin/sshd")
 CONFIGURATION = Path("/etc/ssh/sshd_config")
 DROP_INS = Path("/etc/ssh/sshd_config.d")
 SHADOW = Path("/etc/shadow")
+UNITS = Path("/etc/systemd/system")
+MASKED = "/dev/null"
 SERVICE = "ssh.service"
 SOCKET = "ssh.socket"
 LOCKED, INVALID = "!", "*"
@@ -47,6 +51,7 @@ def apply(layout: Layout, site: Site, off: bool) -> Applied:
     if site.sftp is None or off:
         withdraw(layout, site)
         return Applied()
+    keep_systemd_away(site.user.name)
     refused = obstacle() or candidate_fault(site.sftp.configuration) or take(layout, site)
     if refused:
         return Applied(refused=f"{refused}; then: fpmjail configure {site.name}")
@@ -156,8 +161,34 @@ def lock(user: str) -> None:
         systemd.run(["usermod", "--lock", user])
 
 
+def own_systemd(user: str) -> Path | None:
+    """What keeps a log-in from starting the user's own systemd, or None for an account that is not there.
+
+    By pam_systemd(8) any log-in starts `systemd --user`, outside of every jail. A process of the site's uid is a way
+    out for the site's code: by /proc/PID/root or ptrace(2).
+    """
+    with suppress(KeyError):
+        return UNITS / f"user@{pwd.getpwnam(user).pw_uid}.service"
+    return None
+
+
+def keep_systemd_away(user: str) -> None:
+    """Mask the user's own systemd; SFTP works without. What an administrator has put there stays."""
+    unit = own_systemd(user)
+    if unit and UNITS.is_dir() and not unit.exists() and not unit.is_symlink():
+        files.replace_link(unit, MASKED)
+
+
+def let_systemd_back(user: str) -> None:
+    """Take back what `keep_systemd_away` did."""
+    unit = own_systemd(user)
+    if unit and unit.is_symlink() and str(unit.readlink()) == MASKED:
+        unit.unlink()
+
+
 def withdraw(layout: Layout, site: Site) -> bool:
     """Take our file away from sshd's and lock the account again; True if there was one."""
+    let_systemd_back(site.user.name)
     live = drop_in(site)
     if not live.is_file() and not live.is_symlink():
         return False
@@ -212,4 +243,7 @@ def faults(site: Site) -> tuple[str, ...]:
     settings = effective(site.user.name)
     stranger = not_admitted(site.user.name, site.user.group, settings)
     wrong = contradictions(wanted(site.sftp.configuration.read_text()), settings)
+    unit = own_systemd(site.user.name)
+    if unit and UNITS.is_dir() and not unit.is_symlink():
+        wrong = (*wrong, f"{unit.name} is not masked: a log-in would start a systemd of the site's user, in no jail")
     return (*wrong, *((stranger,) if stranger else ()), *(() if listening() else ("sshd is not running",)))

@@ -50,12 +50,16 @@ def apply(layout: Layout, site: Site, provable: bool, on: bool) -> fpm.Applied:
     known = pools.linked(layout, site)
     loaded = text.read_text() if known and text.is_file() else ""
     new = mark(layout, version, Fresh(site.name, loaded))
-    applied = fpm.bring(layout, site, text, lambda parts: proven(layout, site, parts, provable))
+    needed = False
+    try:
+        applied = fpm.bring(layout, site, text, lambda parts: proven(layout, site, parts, provable))
+        needed = on and (applied.changed or not known) and systemd.running()
+    finally:
+        if new and not needed:
+            place_of(layout, version, site.name).unlink()
     if on:
         files.replace_link(pools.link(layout, site), str(text))
         pools.set_grace(layout, version)
-    if new and ((not applied.changed and known) or not on or not systemd.running()):
-        place_of(layout, version, site.name).unlink()
     return applied
 
 

@@ -102,7 +102,7 @@ def test_a_site_starts_without_its_servers_and_check_names_them(server: Server) 
 def test_a_server_that_is_installed_later_is_found(server: Server) -> None:
     server.shell("systemctl unmask mariadb; systemd-tmpfiles --create mariadb.conf; systemctl start mariadb")
     server.run("mariadb", "-e", "CREATE USER `_site-example`@localhost IDENTIFIED VIA unix_socket")
-    seconds_until(lambda: ask(server, "mysqli")["mysqli"] == "_site-example@localhost")
+    seconds_until(lambda: ask(server, "mysqli")["mysqli"] == "_site-example@localhost", 90)
     assert int(ask(server, "pdo")["pdo"]) == 2
     assert "No such file or directory" in ask(server, "mysqli", site="bare")["mysqli"]
     assert finding(server, "mysql")["level"] == "good" and server.faults() == []
@@ -115,7 +115,8 @@ def test_a_restart_and_a_new_directory_of_a_server_are_followed(server: Server) 
         "systemctl stop mariadb; rm -rf /run/mysqld; systemd-tmpfiles --create mariadb.conf; systemctl start mariadb"
     )
     seconds_until(lambda: ask(server, "mysqli")["mysqli"] == "_site-example@localhost")
-    runtime = ["--property=RuntimeDirectory=redis"]
+    # Started when its program runs, as the real one with its notification: by then its directory is there.
+    runtime = ["--property=RuntimeDirectory=redis", "--property=Type=exec"]
     listener = ["python3", "/opt/listener.py", "/run/redis/redis-server.sock", "+PONG\r\n"]
     server.run("systemd-run", "-q", "--unit=redis-server", *runtime, *listener)
     seconds_until(lambda: ask(server, "redis")["redis"] == "+PONG\r\n")
@@ -143,7 +144,7 @@ def test_names_proc_locales_and_zones_are_what_was_declared(server: Server) -> N
 
 def test_a_changed_hosts_file_is_followed_without_a_reload(server: Server) -> None:
     server.shell("echo '192.0.2.10 new.example.net known.example.net' >/etc/hosts.new && mv /etc/hosts.new /etc/hosts")
-    seconds_until(lambda: ask(server, "known")["known"] == "192.0.2.10")
+    seconds_until(lambda: ask(server, "known")["known"] == "192.0.2.10", 90)
 
 
 def test_a_command_and_a_job_see_what_the_sites_php_sees(server: Server) -> None:
@@ -194,9 +195,8 @@ def test_disable_ends_what_entered_beside_the_web(server: Server) -> None:
 
 def test_a_stranger_among_the_sites_processes_is_found(server: Server) -> None:
     server.run("systemd-run", "-q", "--unit=stranger", "--uid=_site-example", "sleep", "60")
-    found = sorted((one for one in server.faults() if one["topic"] == "processes"), key=lambda one: one["name"])
-    assert [one["name"] for one in found] == ["chroot", "place"], found
-    assert "is outside of /var/www/example" in found[0]["seen"] and "has its root elsewhere" in found[1]["seen"]
+    found = [one["seen"] for one in server.faults() if one["topic"] == "processes"]
+    assert any("sleep" in seen and "is outside of /var/www/example" in seen for seen in found), found
     server.run("systemctl", "stop", "stranger")
 
 

@@ -12,6 +12,7 @@ from tests.lifecycle.bed import Bed
 from tests.lifecycle.server import Page, Server
 from tests.lifecycle.test_nginx import DENIED, DESCRIPTION, FILES, REQUESTS, ask, eventually, values
 
+MISSING = ("/missing.php", "/x.jpg/y.php", "/missing/x.php/y")
 KINDS = {"dedicated": "apache", "sharedapache": "apache", "sharednginx": "nginx"}
 
 
@@ -44,13 +45,19 @@ def server(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
 @pytest.fixture(scope="module")
 def answers(server: Server) -> dict[str, dict[str, Page]]:
     """What each site said to the same requests."""
-    seen = {site: {name: ask(server, site, name) for name in REQUESTS} for site in ("dedicated", "sharedapache")}
+    seen = {site: said(server, site) for site in ("dedicated", "sharedapache")}
     denied(server, "sharedapache")
     server.shell("systemctl stop apache2; systemctl start nginx")
     server.run("fpmjail", "reload", check=False)
     assert eventually(lambda: server.get("/show.php", "sharednginx.example.org").status == 200)
-    seen["sharednginx"] = {name: ask(server, "sharednginx", name) for name in REQUESTS}
+    seen["sharednginx"] = said(server, "sharednginx")
     return seen
+
+
+def said(server: Server, site: str) -> dict[str, Page]:
+    """What a site says to all requests."""
+    missing = {path: server.get(path, f"{site}.example.org", "--path-as-is") for path in MISSING}
+    return missing | {name: ask(server, site, name) for name in REQUESTS}
 
 
 def denied(server: Server, site: str) -> None:
@@ -58,9 +65,15 @@ def denied(server: Server, site: str) -> None:
     for path in DENIED:
         page = server.get(path, f"{site}.example.org", "--path-as-is")
         assert page.status == 403 and "secret" not in page.body and "run" not in page.body, (path, page)
-    for path in ("/missing.php", "/x.jpg/y.php", "/missing/x.php/y"):
-        page = server.get(path, f"{site}.example.org", "--path-as-is")
-        assert page.status == 404 and "File not found." not in page.body, (path, page)
+
+
+@pytest.mark.parametrize("path", MISSING)
+def test_a_script_that_is_not_there_is_never_phps_to_say(answers: dict[str, dict[str, Page]], path: str) -> None:
+    """Apache gives such an address to the front controller, nginx a 404, for shared sites as for dedicated ones."""
+    one, other = answers["dedicated"][path], answers["sharedapache"][path]
+    assert (one.status, one.body.replace("dedicated", "sharedapache")) == (other.status, other.body)
+    assert answers["sharednginx"][path].status == 404
+    assert all("File not found." not in answers[site][path].body for site in KINDS)
 
 
 @pytest.mark.parametrize("site", ["sharedapache", "sharednginx"])

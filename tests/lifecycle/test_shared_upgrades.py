@@ -25,6 +25,8 @@ echo (new DateTime('2026-01-01', new DateTimeZone('Antarctica/Troll')))->format(
 echo iconv('UTF-8', 'CP1252', ' x');
 """
 
+BIG5 = "<?php echo bin2hex((string) @iconv('UTF-8', 'BIG5', '\u4e2d'));"
+
 
 @pytest.fixture(scope="module")
 def server(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -33,7 +35,8 @@ def server(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
     there = Server(bed, tmp_path_factory.mktemp("dist"))
     there.publish(DESCRIPTION, "example.yaml")
     there.install("site-example-jail")
-    for name, code in (("load.php", load.PAGE), ("times.php", TIMES)):
+    dated = load.PAGE.replace("echo ", "date('c'); iconv('UTF-8', 'CP1252', 'x'); echo ")
+    for name, code in (("load.php", dated), ("times.php", TIMES), ("big5.php", BIG5)):
         there.write_page(name, code, "example", "var/www/example/htdocs")
     assert there.get("/load.php?token=abc").body == "token abc\n"
     yield there
@@ -74,6 +77,15 @@ def test_libc_and_tzdata_reach_the_site_and_no_request_is_lost(server: Server) -
     assert server.faults() == []
 
 
+def test_needrestart_leaves_the_shared_master_to_fpmjail(server: Server) -> None:
+    rule = "'ignored ' x (grep { $unit =~ $_ } @{$nrconf{blacklist_rc}}), \"\\n\""
+    load = "our %nrconf = (blacklist_rc => []); eval do { local (@ARGV, $/) = shift; <> }; die $@ if $@;"
+    place = "/etc/needrestart/conf.d/fpmjail.conf"
+    for name, ignored in ((unit(server), True), ("ssh.service", False)):
+        said = server.run("perl", "-e", f"{load} my $unit = '{name}'; print {rule}", place).stdout
+        assert said.startswith("ignored") is ignored, said
+
+
 def test_a_refresh_with_nothing_for_the_master_does_not_reload_it(server: Server) -> None:
     before = begun(server)
     server.bed.publish_upgrade("ca-certificates", round=2)
@@ -107,6 +119,17 @@ def test_rollback_and_release_leave_the_master_alone(server: Server) -> None:
     assert any("held" in words for row in server.status()["images"] for words in row["warnings"])
     server.run("fpmjail", "rollback", "--release-hold", "example")
     assert begun(server) == before and server.get("/times.php").body == body
+    assert server.faults() == []
+
+
+def test_another_image_is_mounted_under_load(server: Server) -> None:
+    """A new version with more charsets: the only moment in which a shared site has no image."""
+    assert server.get("/big5.php").body == ""
+    server.publish(f"{DESCRIPTION}version: 1.1.0\njail: {{charsets: [BIG5, CP1252]}}\n", "example.yaml")
+    said, report = upgraded(server, "apt-get", "-y", "install", "site-example-jail")
+    print("another image:", report)
+    assert report.failed <= report.requests / 50, (report, said)
+    assert server.get("/big5.php").body == "a4a4"
     assert server.faults() == []
 
 

@@ -33,7 +33,7 @@ SERVER_PACKAGES = """
     systemd systemd-sysv dbus iproute2 procps ca-certificates netbase tzdata locales logrotate init-system-helpers
     phpX-fpm phpX-cli phpX-curl phpX-gd phpX-intl phpX-mbstring phpX-mysql phpX-xml phpX-zip php-apcu
     apache2 nginx curl openssl python3 python3-pyelftools unattended-upgrades needrestart strace
-    mariadb-server openssh-server msmtp prometheus-node-exporter
+    mariadb-server openssh-server libpam-systemd msmtp prometheus-node-exporter
 """
 BUILDER_PACKAGES = """
     build-essential lintian man-db shellcheck apt-utils gpg gpg-agent ca-certificates

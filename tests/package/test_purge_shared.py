@@ -25,12 +25,13 @@ useradd --system _site-shop 2>/dev/null || true
 mkdir -p "$ROOT"{STATE} "$ROOT"{DROP_INS}/fpm.d "$ROOT"/var/log/fpmjail "$ROOT"{BASE}/htdocs/up/load "$ROOT"{LOGS} \\
     "$ROOT"{JAIL}/var/lib/php/sessions "$ROOT${{POOL%/*}}"
 cd "$ROOT"{JAIL}
-mkdir .image etc dev proc root run run/mysqld sys tmp etc/alternatives
+mkdir .image etc dev proc root run run/mysqld sys tmp etc/alternatives etc/fpmjail
 ln -s .image/current/usr usr
 for name in bin sbin lib lib64; do ln -s usr/$name $name; done
 ln -s ../run var/run; ln -s ../tmp var/tmp
 for name in ssl php services alternatives/x; do ln -s ../.image/current/etc/$name etc/$name; done
-touch etc/passwd etc/group etc/hosts etc/fpmjail-witness.php tmp/left var/lib/php/sessions/sess_left
+touch etc/passwd etc/group etc/hosts etc/fpmjail-witness.php etc/fpmjail/programs
+touch tmp/left var/lib/php/sessions/sess_left
 touch "$ROOT"{LOGS}/php.log.1
 for node in "null 3" "zero 5" "full 7" "random 8" "urandom 9"; do mknod -m 666 dev/${{node% *}} c 1 ${{node#* }}; done
 touch "$ROOT"{STATE}/state.json "$ROOT"{STATE}/pool.conf "$ROOT"/var/log/fpmjail/shop.slow.log{{,.1,.2.gz}}

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fpmjail_deb.contents import Directory, Symlink
+from fpmjail_deb.description import warnings
 from fpmjail_deb.errors import DescriptionError
 from fpmjail_deb.site_names import site_names
 from tests.sites import planned, setting_lines, shop, text
@@ -216,6 +217,13 @@ def test_another_isolation_is_refused_before_anything_is_unpacked(mine: str, oth
     assert f"""grep -qs '"isolation": "{other}"' "$DPKG_ROOT"/usr/share/fpmjail/sites/shop/site.json""" in script
     assert "apt purge site-shop-jail" in script
     assert f"usermod --home {site_names(shop(f'isolation: {mine}')).base} _site-shop" in script
+
+
+def test_a_restricted_shell_that_is_no_wall_is_told() -> None:
+    restricted = "jail: {shell: restricted}\n"
+    (warning,) = warnings(shop(SHARED + restricted))
+    assert str(warning).startswith("shop.yaml:5:8: jail.shell: in shared isolation the site can run what it uploads")
+    assert warnings(shop(restricted)) == warnings(shop(SHARED)) == ()
 
 
 def test_the_compatibility_link_is_made_only_when_asked_for() -> None:

@@ -39,6 +39,22 @@ def test_a_list_that_keeps_the_account_out_is_named(settings: dict[str, str], wo
     assert (found is None) if words is None else words in (found or "")
 
 
+def test_the_users_own_systemd_is_kept_away_unless_an_administrator_wants_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sftp, "UNITS", tmp_path)
+    unit = sftp.own_systemd("daemon")
+    assert unit == tmp_path / "user@1.service" and sftp.own_systemd("_nobody-at-all") is None
+    sftp.keep_systemd_away("daemon")
+    assert str(unit.readlink()) == "/dev/null"
+    sftp.let_systemd_back("daemon")
+    assert not unit.is_symlink()
+    unit.symlink_to("/etc/systemd/mine.service")
+    sftp.keep_systemd_away("daemon")
+    sftp.let_systemd_back("daemon")
+    assert str(unit.readlink()) == "/etc/systemd/mine.service"
+
+
 def test_the_password_of_an_account_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sftp, "SHADOW", tmp_path / "shadow")
     (tmp_path / "shadow").write_text("root:x:1::::::\n_site-a:!*:1::::::\n_site-ab:*:1::::::\n")
