@@ -6,12 +6,16 @@ Everything is done anew behind each web server; the tests tell it in order.
 
 from __future__ import annotations
 
+import email
+import email.policy
 import itertools
 import json
 import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +32,8 @@ HOST = "blog.example.org"
 BASE = {"dedicated": "/var/www/wordpress", "shared": "/var/www/wordpress/var/www/wordpress"}
 LIMITS = "  limits:\n    memory: 2G\n"
 PASSWORD = "correct horse battery staple"
+NEW_PASSWORD = "staple, battery, horse: correct"
+MAIL = "/root/mail"
 PACKAGES = ("php", "wordpress", "phpX-bcmath", "phpX-imagick", "fonts-dejavu-core")
 THEME = {"trixie": "wordpress-theme-twentytwentyfive", "bookworm": "wordpress-theme-twentytwentythree"}
 EDITORS = ("WP_Image_Editor_GD", "WP_Image_Editor_Imagick")
@@ -73,6 +79,14 @@ class Blog:
             base = f"base={BASE[self.isolation]}\n"
             self.server.shell(commands.replace("base=/var/www/wordpress\n", base))
 
+    def mail(self) -> EmailMessage:
+        """The next message that came to ann@example.org."""
+        assert eventually(lambda: self.server.run("test", "-s", MAIL, check=False).good)
+        kept = json.loads(self.server.read(MAIL).splitlines()[0])
+        self.server.run("sed", "-i", "1d", MAIL)
+        assert (kept["sender"], kept["recipients"]) == ("wordpress@blog.example.org", ["ann@example.org"])
+        return email.message_from_bytes(kept["message"].encode("latin-1"), policy=email.policy.default)
+
     def write(self, path: str, code: str) -> None:
         """Put a file into the document root as the site's user would."""
         self.server.write(f"{self.root}/{path}", code)
@@ -114,6 +128,8 @@ def server(
         there.shell(f"echo 127.0.0.1 {HOST} >>/etc/hosts")
         there.run("php", "-r", PHOTO)
         outside.start(there)
+        there.write("/opt/relay.py", (Path(__file__).parent / "relay.py").read_text())
+        there.run("systemd-run", "--quiet", "--unit=relay", "python3", "/opt/relay.py", "25", MAIL)
         yield there
 
 
@@ -172,6 +188,8 @@ def test_its_installer_writes_the_configuration_and_the_tables(blog: Blog) -> No
         pw_weak="on", admin_email="ann@example.org", Submit="Install WordPress",
     )  # fmt: skip
     assert "WordPress has been installed" in words(done.text), words(done.text)
+    mail = blog.mail()
+    assert mail["Subject"] == "New WordPress Site" and f"http://{HOST}/wp-login.php" in mail.get_content()
 
 
 def test_the_author_logs_in(blog: Blog) -> None:
@@ -282,6 +300,18 @@ def test_files_from_an_upgrade_of_the_package_leave_settings_and_uploads_alone(b
     blog.follow("Updates", "The files")
     assert "Über uns" in words(blog.visitor().get("/").text)
     assert blog.browser.get(blog.notes["media"]["source_url"]).status == 200
+
+
+def test_a_lost_password_is_exchanged_by_mail(blog: Blog) -> None:
+    visitor = blog.visitor()
+    page = visitor.get("/wp-login.php?action=lostpassword")
+    assert "Check your email" in words(visitor.submit(page, user_login="ann").text)
+    link = re.search(rf"http://{HOST}/wp-login\.php\?\S*key=\S+", blog.mail().get_content())
+    assert link
+    changed = visitor.submit(visitor.get(link[0]), pass1=NEW_PASSWORD, pass2=NEW_PASSWORD)
+    assert "Your password has been reset" in words(changed.text), words(changed.text)
+    inside = blog.browser.submit(blog.browser.get("/wp-login.php"), log="ann", pwd=NEW_PASSWORD)
+    assert inside.url.endswith("/wp-admin/"), inside.url
 
 
 def test_wordpress_itself_and_the_check_find_nothing_wrong(blog: Blog) -> None:
