@@ -179,14 +179,13 @@ def run_php(layout: Layout, site: Site, before: State, around: Surroundings, say
     elif site.shared:
         start_shared(site, before, say)
     else:
-        start(layout, site, before, applied)
+        start(layout, site, before, applied, say)
     return applied
 
 
 def start_shared(site: Site, before: State, say: Say) -> None:
     """What is on beside the pool, which Debian's master takes up at the reload for all."""
-    if site.units.paths:
-        systemd.systemctl("start", *site.units.paths)
+    watch_certificate(site, say)
     if systemd.properties(site.units.service, "UnitFileState")["UnitFileState"] in ("disabled", "masked"):
         unit = site.units.service
         say(f"{unit} is off, so the site is down after a boot: systemctl unmask {unit}; systemctl enable {unit}")
@@ -314,15 +313,26 @@ def own_mounts(site: Site) -> tuple[mounts.Mount, ...]:
     return shared.mounted(site)
 
 
-def start(layout: Layout, site: Site, before: State, applied: fpm.Applied) -> None:
+def watch_certificate(site: Site, say: Say) -> None:
+    """Have systemd look out for the site's certificate. That it cannot is no reason to keep the site down: the kernel
+    allows few inotify instances (sysctl fs.inotify.max_user_instances), and each watched path takes one."""
+    for unit in site.units.paths:
+        answer = systemd.systemctl("start", unit)
+        if not answer.good:
+            said = f": {answer.words}" if answer.words else ""
+            say(f"nobody looks out for its certificate, {unit} does not start{said}; when it is new: fpmjail reload")
+
+
+def start(layout: Layout, site: Site, before: State, applied: fpm.Applied, say: Say) -> None:
     """Start, reload or restart what has changed, and prove that PHP answers. Raises SiteFault."""
     systemd.systemctl("reset-failed", site.units.service, site.units.socket)
     changed_socket = before.socket and before.socket != fingerprint(UNITS / site.units.socket)
     if changed_socket:
         systemd.systemctl("stop", site.units.service, site.units.socket)
-    answer = systemd.systemctl("start", site.units.socket, *site.units.paths)
+    answer = systemd.systemctl("start", site.units.socket)
     if not answer.good:
         raise SiteFault(f"its socket does not start: {answer.words}", f"see: journalctl -u {site.units.socket}")
+    watch_certificate(site, say)
     take_over(site, restart=bool(before.units) and before.units != unit_fingerprint(site), reload=applied.changed)
     prove(layout, site, applied)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from urllib.parse import urljoin
 from tests.lifecycle.server import Server
 
 END = "\n-- end --\n"
+_jars = itertools.count()
 FACTS = END + "%{http_code}\n%{url_effective}\n%{content_type}"
 
 
@@ -45,7 +47,7 @@ class Browser:
 
     def __init__(self, server: Server, host: str) -> None:
         self._server, self._base = server, f"http://{host}"
-        self._jar = f"/root/cookies-{host}-{id(self)}"
+        self._jar = f"/root/cookies-{next(_jars)}"
         self._options = ["--resolve", f"{host}:80:127.0.0.1", "--cookie", self._jar, "--cookie-jar", self._jar]
 
     def get(self, path: str, *options: str, input: str = "") -> Answer:

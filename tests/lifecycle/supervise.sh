@@ -12,6 +12,10 @@ name=$1
 tree=$2
 shift 2
 
+# Each path that a systemd watches takes one of root's inotify instances, and the kernel's 128 are for all containers.
+limit=/proc/sys/fs/inotify/max_user_instances
+[ "$(cat "$limit")" -ge 4096 ] || echo 4096 >"$limit" || true
+
 layers=/run/fpmjail-tests
 mkdir -p "$layers"
 mount -t tmpfs -o size=8g,mode=0755 tmpfs "$layers"
