@@ -245,11 +245,16 @@ def test_a_build_that_is_ended_leaves_whole_packages_and_no_process(signal_numbe
     assert 0 < len(packages) < 30
     for package in packages:
         deb.read_package(package)
+    abandoned = [path for path in deb.MEMORY.glob(f"{deb.WORKSHOP}*") if not owner(path).exists()]
     finished = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, check=True)
     assert f"{30 - len(packages)} packages made, {len(packages)} unchanged" in finished.stderr
     assert len(list((tmp_path / "debs").iterdir())) == 30
-    left = [path.name.removeprefix(deb.WORKSHOP).split("-")[0] for path in deb.MEMORY.glob(f"{deb.WORKSHOP}*")]
-    assert [process for process in left if not Path("/proc", process).exists()] == []
+    assert [path for path in abandoned if path.exists()] == []
+
+
+def owner(workshop: Path) -> Path:
+    """The process that works there."""
+    return Path("/proc", workshop.name.removeprefix(deb.WORKSHOP).split("-")[0])
 
 
 def wait_for_end_of_processes(place: Path) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from fpmjail import check_shared, configure, fpm, image, jail, mounts, places, pools, renewal, sandbox, shared, state
-from fpmjail.check import Level
 from fpmjail.dropin import Part
 from fpmjail.facts import Master, Process
+from fpmjail.finding import Level
 from fpmjail.image import Generation
 from fpmjail.jail import Absent, Directory, File, Link, Node
 from fpmjail.layout import Layout
