@@ -4,6 +4,9 @@
 A site that was bad before cannot speak against the new generation, nor can a fault that it had before, nor a database
 server, nor a program: the scratch jail has tried those that work on the server itself. Sites that do not run are not
 woken: they are behind the same image, which the scratch jail has proven.
+
+Only more than half of the sites can bring the old generation back. One site's code decides what its own check finds,
+and whoever owns it must not keep a security upgrade from its neighbours.
 """
 
 from __future__ import annotations
@@ -72,3 +75,8 @@ def compare(before: Mapping[str, Faults], after: Mapping[str, Faults]) -> dict[s
 def lost(before: Mapping[str, Faults], silent: Mapping[str, str]) -> dict[str, str]:
     """The sites that did not come back at all, without those whose PHP did not work before either."""
     return {name: words for name, words in silent.items() if PHP not in before.get(name, {})}
+
+
+def decisive(before: Mapping[str, Faults], stuck: Mapping[str, str]) -> bool:
+    """Whether the sites that are worse off are more than half of those whose PHP worked before."""
+    return 2 * len(stuck) > sum(PHP not in faults for faults in before.values())

@@ -172,7 +172,7 @@ def refuse(task: Task, manifest: Manifest, faults: tuple[str, ...], decision: De
 def switch(task: Task, manifest: Manifest, warnings: tuple[str, ...]) -> Outcome:
     """One rename for all jails of the profile, then the running masters, a few at a time.
 
-    A site that did not work before cannot speak against the new generation.
+    A site that did not work before cannot speak against the new generation, nor can a few against the others.
     """
     from fpmjail import regression
 
@@ -184,12 +184,14 @@ def switch(task: Task, manifest: Manifest, warnings: tuple[str, ...]) -> Outcome
     renew_jails(task, old, manifest)
     silent = masters.reload(task.layout, running, manifest.digest)
     back = [master for master in running if master.site.name not in silent]
-    stuck = regression.harmed(task.layout, earlier, back) | regression.lost(earlier, silent)
-    if stuck and before:
+    lost = regression.lost(earlier, silent)
+    stuck = regression.harmed(task.layout, earlier, back) | lost
+    if before and regression.decisive(earlier, stuck):
         return go_back(task, before, manifest, stuck)
     image.clear_hold(task.layout, task.profile.id)
-    finish(task, {manifest.digest, *filter(None, (before,)), *remembered(task)})
-    words = (*describe(old, manifest), *warnings)
+    if not lost:  # else the next run tries their reload again
+        finish(task, {manifest.digest, *filter(None, (before,)), *remembered(task)})
+    words = (*describe(old, manifest), *warnings, *blame(stuck))
     return Outcome(task.profile.id, Decision.SWITCH, before, manifest.digest, words)
 
 

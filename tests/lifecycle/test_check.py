@@ -270,6 +270,27 @@ def test_a_generation_that_fails_the_check_of_a_site_is_rolled_back_and_said_eve
     assert server.status()["images"][0]["warnings"] == []
 
 
+def test_one_site_cannot_keep_a_new_generation_from_its_neighbours(server: Server) -> None:
+    for name in ("second", "third"):
+        text = DESCRIPTION.replace("site: example", f"site: {name}").replace("example.org]", f"{name}.example.net]")
+        server.publish(text, f"{name}.yaml")
+    server.install("site-second-jail", "site-third-jail")
+    ini, before = f"/etc/php/{server.php}/fpm/php.ini", copies(server)
+    server.write_page("before.php", BAD_FOR_TLS)
+    server.write("/etc/fpmjail/sites/example/fpm.d/own.conf",
+                 "php_admin_value[auto_prepend_file] = /var/www/example/htdocs/before.php\n")  # fmt: skip
+    server.run("fpmjail", "configure", "example")
+    server.shell(f"cp -a {ini} /root/php.ini; printf '\nhighlight.comment = \"#BAD\"\n' >>{ini}")
+    answer = server.run("fpmjail", "refresh", check=False)
+    assert "site example does not work with it: capability tls" in answer.output
+    assert copies(server) != before
+    server.shell(f"mv /root/php.ini {ini}; rm /etc/fpmjail/sites/example/fpm.d/own.conf; fpmjail refresh")
+    server.run("fpmjail", "configure", "example")
+    server.apt("purge", "site-second-jail", "site-third-jail")
+    server.settle()
+    assert server.faults() == []
+
+
 def test_a_site_that_was_bad_before_does_not_stop_a_new_generation(server: Server) -> None:
     ini, before = f"/etc/php/{server.php}/fpm/php.ini", copies(server)
     server.write_page("before.php", "<?php if (str_ends_with($_SERVER['SCRIPT_NAME'], '/tls.php')) exit('no TLS');")

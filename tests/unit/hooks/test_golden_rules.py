@@ -177,6 +177,14 @@ def test_a_database_server_that_fails_meanwhile_is_not_the_generation_s_fault() 
     assert regression.faults([down, hold, broken]) == {("files", "jail"): "files jail: mode 0777"}
 
 
+def test_one_site_among_several_cannot_bring_the_old_generation_back() -> None:
+    assert regression.decisive({"a": {}}, {"a": "tls"})
+    assert not regression.decisive({"a": {}, "b": {}}, {"a": "tls"})
+    assert regression.decisive({"a": {}, "b": {}, "c": {}}, {"a": "tls", "c": "tls"})
+    assert regression.decisive({"a": {}, "b": {regression.PHP: "php"}}, {"a": "tls"})
+    assert not regression.decisive({"a": {}}, {})
+
+
 def test_a_program_that_fails_after_its_upgrade_is_not_the_generation_s_fault() -> None:
     broken = finding.bad("capability", "programs", "/usr/bin/gs: it ended with status 1", "fix")
     assert regression.faults([broken]) == {}
