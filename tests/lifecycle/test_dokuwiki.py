@@ -25,13 +25,6 @@ EXAMPLE = trees.CHECKOUT / "examples/dokuwiki.yaml"
 VERSIONS = itertools.count()
 HOST = "wiki.example.org"
 BASE = {"dedicated": "/var/www/dokuwiki", "shared": "/var/www/dokuwiki/var/www/dokuwiki"}
-OWN = """{
-  "format": 1,
-  "name": "php",
-  "summary": "the PHP libraries of DokuWiki",
-  "rules": [{"files": ["/usr/share/php/**", "/usr/share/php-geshi/**"]}]
-}
-"""
 PASSWORD = "correct horse battery staple"
 QUESTIONS = f"""\
 dokuwiki dokuwiki/system/configure-webserver multiselect
@@ -92,7 +85,6 @@ def server(
         there = Server(bed, tmp_path_factory.mktemp("dist"))
         there.container.run("debconf-set-selections", input=QUESTIONS)
         there.run("systemctl", "unmask", "nginx")
-        there.write("/etc/fpmjail/capabilities.d/dokuwiki.json", OWN)
         there.run("php", "-r", PHOTO)
         yield there
 
