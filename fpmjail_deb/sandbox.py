@@ -24,8 +24,6 @@ _WALLS: tuple[Directive, ...] = (
     ("RemoveIPC", "yes"),
     ("KeyringMode", "private"),
     ("ProtectSystem", "strict"),
-    # The /run that systemd 252 makes in a jail with a socket in it is everybody's, to write to and to execute from.
-    ("ReadOnlyPaths", "-+/run"),
     ("ProtectHome", "yes"),
     ("ProtectClock", "yes"),
     ("ProtectHostname", "yes"),
