@@ -148,8 +148,7 @@ def test_the_service_has_the_walls_of_site_json() -> None:
 
 
 def test_the_walls_name_no_path_of_the_site() -> None:
-    paths = {(name, value) for name, value in description()["sandbox"] if "/" in value}  # type: ignore[attr-defined]
-    assert paths == {("ReadOnlyPaths", "-+/run")}
+    assert not [value for _, value in description()["sandbox"] if "/" in value]  # type: ignore[attr-defined]
 
 
 def test_a_mount_that_fails_does_not_make_the_socket_start_the_service_in_a_loop() -> None:
