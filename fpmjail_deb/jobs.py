@@ -10,7 +10,7 @@ from typing import Any
 
 from fpmjail_deb import document, names, rules, schedule
 from fpmjail_deb.document import Mapping, Node, Refused, Scalar, Sequence, join
-from fpmjail_deb.rules import ListRule, Reading, RejectedError, ScalarRule, UnreadError, suggest, word
+from fpmjail_deb.rules import ListRule, Reading, RejectedError, Rule, ScalarRule, UnreadError, value_of, word
 from fpmjail_deb.site import Job
 
 DAY = 24 * 3600
@@ -99,7 +99,7 @@ class CommandRule:
         return {"anyOf": [{"type": "string"}, listed]}
 
 
-KEYS: dict[str, Any] = {
+KEYS: dict[str, Rule[Any]] = {
     "name": job_name(),
     "schedule": calendar(),
     "command": CommandRule(),
@@ -121,24 +121,13 @@ class JobRule:
             message = f"expected {self.expected}, found {document.kind(node)}"
             raise reading.refuse(node.location, path, message, "- name: ...")
         before = len(reading.problems)
-        values = {key.text: self._value(key, value, path, reading) for key, value in node.entries}
+        values = {key.text: value_of(KEYS, key, value, path, reading) for key, value in node.entries}
         for key in REQUIRED:
             if key not in values:
                 reading.refuse(node.location, join(path, key), "is missing", "every job has a " + ", a ".join(REQUIRED))
         if len(reading.problems) > before:
             raise UnreadError(path)
         return Job(values["name"], values["schedule"], values["command"], values.get("randomized_delay", 0))
-
-    def _value(self, key: Scalar, value: Node, path: str, reading: Reading) -> Any:
-        place = join(path, key.text)
-        if key.text not in KEYS:
-            hint = suggest(key.text, tuple(KEYS)) or f"known here: {', '.join(KEYS)}"
-            reading.refuse(key.location, place, "unknown key", hint)
-            return None
-        try:
-            return KEYS[key.text].read(value, place, reading)
-        except UnreadError:
-            return None
 
     def json_schema(self) -> dict[str, object]:
         return {

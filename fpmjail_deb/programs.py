@@ -13,7 +13,7 @@ from fpmjail_deb import document
 from fpmjail_deb.document import Node, Refused, Scalar, join
 from fpmjail_deb.errors import quote
 from fpmjail_deb.release import RELEASES
-from fpmjail_deb.rules import ListRule, Reading, RejectedError, ScalarRule, UnreadError, suggest, word
+from fpmjail_deb.rules import ListRule, Reading, RejectedError, Rule, ScalarRule, UnreadError, suggest, value_of, word
 from fpmjail_deb.site import Program
 
 _IN_EVERY_RELEASE = {
@@ -197,7 +197,7 @@ def _pattern() -> ScalarRule[str]:
     return ScalarRule(rule.expected, convert, rule.schema)
 
 
-KEYS: dict[str, Any] = {
+KEYS: dict[str, Rule[Any]] = {
     "name": _program_text(),
     "packages": ListRule(_package(), "Debian packages"),
     "files": ListRule(_pattern(), "paths of files"),
@@ -222,24 +222,13 @@ class ProgramRule:
 
     def _group(self, node: document.Mapping, path: str, reading: Reading) -> Program:
         before = len(reading.problems)
-        values = {key.text: self._value(key, value, path, reading) for key, value in node.entries}
+        values = {key.text: value_of(KEYS, key, value, path, reading) for key, value in node.entries}
         if "name" not in values:
             reading.refuse(node.location, join(path, "name"), "is missing", "every program has a name")
         if len(reading.problems) > before:
             raise UnreadError(path)
         program = Program(values["name"], values.get("packages"), values.get("files", ()))
         return self._settled(program, node, path, reading)
-
-    def _value(self, key: Scalar, value: Node, path: str, reading: Reading) -> Any:
-        place = join(path, key.text)
-        if key.text not in KEYS:
-            hint = suggest(key.text, tuple(KEYS)) or f"known here: {', '.join(KEYS)}"
-            reading.refuse(key.location, place, "unknown key", hint)
-            return None
-        try:
-            return KEYS[key.text].read(value, place, reading)
-        except UnreadError:
-            return None
 
     def _settled(self, program: Program, node: Node, path: str, reading: Reading) -> Program:
         """Return a program whose packages are known; what lies in /usr/local is in none of Debian's."""

@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from fpmjail_deb import document, names
-from fpmjail_deb.document import Node, Refused, Scalar
+from fpmjail_deb.document import Node, Refused, Scalar, join
 from fpmjail_deb.errors import Problem, quote
 from fpmjail_deb.site import Location
 
@@ -210,6 +210,18 @@ def suggest(word: str, words: Collection[str]) -> str:
     found = difflib.get_close_matches(word.lower().replace("-", "_"), sorted(words), n=1)
     found = found or difflib.get_close_matches(word, sorted(words), n=1)
     return f'did you mean "{found[0]}"?' if found else ""
+
+
+def value_of(keys: Mapping[str, Rule[Any]], key: Scalar, value: Node, path: str, reading: Reading) -> Any:
+    """Return the value of one key in a group that knows these keys; None once a problem is noted."""
+    if key.text not in keys:
+        hint = suggest(key.text, tuple(keys)) or f"known here: {', '.join(keys)}"
+        reading.refuse(key.location, join(path, key.text), "unknown key", hint)
+        return None
+    try:
+        return keys[key.text].read(value, join(path, key.text), reading)
+    except UnreadError:
+        return None
 
 
 def free_text(expected: str, longest: int, *, empty: bool = False, ascii_only: bool = False) -> ScalarRule[str]:
