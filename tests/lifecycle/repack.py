@@ -27,8 +27,8 @@ SETS = {
     "php-opcache": r"php[0-9.]+-opcache",
     "php-common": r"php[0-9.]+-[a-z]+",
     "libicu": r"libicu[0-9]+",
-    "poppler-utils": r"poppler-utils",
 }
+NOT_IN_THE_TREES = {"poppler-utils": r"poppler-utils"}
 ZONE = "Antarctica/Troll"
 TEXTS_TO_EXTEND = ("usr/share/zoneinfo/zone.tab", "usr/share/doc/*/copyright")
 DATA_TO_EXTEND = ("usr/lib/locale/C.utf8/LC_IDENTIFICATION",)
@@ -54,7 +54,8 @@ def upgrade(release: str, name: str, round: int = 1, debs: Path | None = None) -
 
 def originals(debs: Path, name: str) -> list[Path]:
     """Debian's packages of a set; raises LookupError if the tree has none."""
-    found = [deb for deb in sorted(debs.glob("*.deb")) if re.fullmatch(SETS[name], deb.name.partition("_")[0])]
+    pattern = (SETS | NOT_IN_THE_TREES)[name]
+    found = [deb for deb in sorted(debs.glob("*.deb")) if re.fullmatch(pattern, deb.name.partition("_")[0])]
     if not found:
         raise LookupError(f"no package of the set {name} in {debs}")
     return found
