@@ -33,9 +33,13 @@ def once(layout: Layout, mode: Mode, say: Say, profiles: frozenset[str] = frozen
     with files.lock(layout.lock_file):
         outcomes = refresh.refresh(layout, wanted, mode)
         remember(layout, outcomes)
-        if not profiles and not errors:
-            watched.remember(layout, outcomes, before, followed | watched.live(layout))
         words = settle(layout, found, outdated=True) if mode.final else ()
+        # Whether Debian's masters have what they should is not to be seen in any stamp.
+        settled = not words and (mode.final or not any(site.shared for site in found))
+        if not settled:
+            watched.forget(layout)
+        elif not profiles and not errors:
+            watched.remember(layout, outcomes, before, followed | watched.live(layout))
     for outcome in outcomes:
         if outcome.decision is not Decision.CURRENT or outcome.words:
             say(refresh.line(outcome))

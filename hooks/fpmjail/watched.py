@@ -73,6 +73,11 @@ def remember(layout: Layout, outcomes: Sequence[Outcome], before: Known, followe
         glance.write([outcome.profile for outcome in outcomes], known, followed, place)
 
 
+def forget(layout: Layout) -> None:
+    """Let the next look be a complete one."""
+    (layout.run / "glance").unlink(missing_ok=True)
+
+
 def follow(layout: Layout) -> tuple[str, ...]:
     """Bring the live files of every image up to date; what changed, and what cannot be followed."""
     words: list[str] = []
