@@ -83,22 +83,27 @@ def configure(layout: Layout, name: str, say: Say) -> None:
             withdraw(layout, site)
         raise as_fault(site, error) from error
     state.write(layout, name, after)
-    if surroundings(site).live and not after.disabled:
-        check_again(layout, site, say)
     files.make_directory(layout.run / "announce", 0, 0, 0o755)
     files.touch(layout.run / "announce" / name)
 
 
-def check_again(layout: Layout, site: Site, say: Say) -> None:
-    """PHP works, but does all that the description declares? What does not is said, and keeps no page from anybody."""
+def check_again(layout: Layout, site: Site) -> tuple[str, ...]:
+    """PHP works, but does all that the description declares? What does not is said, and keeps no page from anybody.
+
+    A shared site has its pool only after the reload that follows its configuration.
+    """
     from fpmjail import check
 
+    known = state.read(layout, site.name)
+    if known is None or known.disabled or not surroundings(site).live:
+        return ()
     findings = check.check_jail(layout, site)
     checked.remember(layout, site.name, findings)
-    for one in findings:
-        if one.level is Level.BAD:
-            where = f" ({one.origin})" if one.origin else ""
-            say(f"{one.topic} {one.name}{where}: {one.seen}; {one.fix}")
+    return tuple(
+        f"{one.topic} {one.name}{f' ({one.origin})' if one.origin else ''}: {one.seen}; {one.fix}"
+        for one in findings
+        if one.level is Level.BAD
+    )
 
 
 def refuse_another_isolation(site: Site, before: State | None) -> None:

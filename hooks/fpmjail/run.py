@@ -183,12 +183,15 @@ def web(layout: Layout, say: Say) -> str | None:
 
 
 def announce(layout: Layout, found: Iterable[sites.Site], say: Say) -> None:
-    """One line about each site that was configured since the last reload."""
+    """One line about each site that was configured since the last reload, and what is wrong with it."""
+    from fpmjail import configure
+
     for site in found:
         mark = layout.run / "announce" / site.name
         if mark.exists():
             mark.unlink()
-            for words in answers(site) if systemd.running() else ():
+            answered = answers(site) if systemd.running() else ()
+            for words in (*configure.check_again(layout, site), *answered):
                 say(f"{site.name}: {words}")
 
 

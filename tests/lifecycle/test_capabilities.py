@@ -35,6 +35,8 @@ domains: [example.org]
 jail:
   capabilities: [git, pear, plain-shell]
 """
+POOLED = f"site: pooled\ndomains: [pooled.example.org]\nisolation: shared\n{HEAD}jail: {{capabilities: [full]}}\n"
+LEAN = f"site: lean\ndomains: [lean.example.org]\nisolation: shared\n{HEAD}php: {{extensions: [gd, mbstring]}}\n"
 WHOLE = f"site: whole\ndomains: [whole.example.org]\n{HEAD}jail: {{capabilities: [full]}}\n"
 BOUND = f"""site: bound
 domains: [bound.example.org]
@@ -44,7 +46,9 @@ jail:
   capabilities: [git, pear]
   libraries: bind
 """
-HOSTS = {"example": "example.org", **{name: f"{name}.example.org" for name in ("bare", "whole", "bound")}}
+HOSTS = {name: f"{name}.example.org" for name in ("bare", "whole", "bound", "pooled", "lean")} | {
+    "example": "example.org"
+}
 
 SHELL = {
     "format": 1,
@@ -343,8 +347,28 @@ def test_full_has_everything(server: Server) -> None:
     assert ask(server, "greek", "italian", site="whole") == {"greek": "e1", "italian": "it_IT.UTF-8"}
     bare = ask(server, "greek", "italian", site="bare")
     assert 'conversion from "UTF-8" to "ISO-8859-7" is not allowed' in bare["greek"] and bare["italian"] is False
-    print(server.run("fpmjail", "files", "whole", "--by-capability").stdout)
     server.apt("remove", "site-whole-jail")  # one image less to renew in what follows
+
+
+def test_shared_sites_have_what_they_declare_and_nothing_else(server: Server) -> None:
+    server.publish(POOLED, "pooled.yaml")
+    server.publish(LEAN, "lean.yaml")
+    server.install("site-pooled-jail", "site-lean-jail")
+    for site in ("pooled", "lean"):
+        server.write(f"/var/www/{site}/var/www/{site}/htdocs/ask.php", PAGE)
+    seen = levels(server, "pooled")
+    assert {name: seen[name] for name in (*CHOICE, "full")} == dict.fromkeys((*CHOICE, "full"), "good")
+    assert server.faults("pooled") == [] and server.faults("lean") == []
+    works = {"png": "PNG 50x25", "text": True, "gd": True, "pear": "as expected", "pspell": [False, True],
+             "greek": "e1", "italian": "it_IT.UTF-8"}  # fmt: skip
+    assert ask(server, *works, site="pooled") == works
+    assert ask(server, "git", site="pooled")["git"].startswith("git version")
+    lean = ask(server, *works, "git", site="lean")
+    assert re.search("Unable to set image format|coder.xml", lean["png"]), lean
+    assert "Could not find/open font" in lean["gd"] and "No such file or directory" in lean["pear"]
+    assert "No word lists can be found" in lean["pspell"] and "ISO-8859-7" in lean["greek"]
+    assert "No such file or directory" in lean["git"] or lean["git"].endswith("(127)"), lean
+    server.apt("purge", "site-pooled-jail", "site-lean-jail")
 
 
 def test_a_site_with_the_servers_usr_has_all_of_it_and_copies_none(server: Server) -> None:
