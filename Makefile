@@ -12,7 +12,7 @@ PYTEST := $(PYTHON) -m pytest --timeout 1200 --durations 15
 
 help:
 	@echo "make demo         build everything, install a site in a throw-away container, upgrade under load, show it"
-	@echo "make test         every test, on both releases (about a quarter of an hour)"
+	@echo "make test         every test, on both releases (about half an hour on two cores)"
 	@echo "make unit         the fast tests, no root needed"
 	@echo "make soak         the fuzzer of the restricted shell for SECONDS=3600, with what it finds shown"
 	@echo "make lint         ruff, mypy, shellcheck"
