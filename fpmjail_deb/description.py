@@ -442,13 +442,6 @@ def _check_shell(values: Values, reading: Reading) -> None:
         reading.refuse(_place(reading, schema.JAIL_SHELL), schema.JAIL_SHELL.path, message, "leave one of them out")
 
 
-def _check_libraries(values: Values, reading: Reading) -> None:
-    if _shared(values) and values.have(schema.JAIL_LIBRARIES) and values[schema.JAIL_LIBRARIES] is Libraries.BIND:
-        message = "only a site with a PHP-FPM of its own can have the server's own /usr"
-        path = schema.JAIL_LIBRARIES.path
-        reading.refuse(reading.origins[path], path, message, "leave it out, or say isolation: dedicated")
-
-
 def _check_mail_has_its_program(values: Values, reading: Reading) -> None:
     rows = (schema.JAIL_MAIL_RELAY, schema.JAIL_LIBRARIES)
     if values.have(*rows) and values[rows[0]] is not None and values[rows[1]] is Libraries.BIND:
@@ -479,7 +472,6 @@ CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_mail_password,
     _check_mail_relay_has_a_name,
     _check_shell,
-    _check_libraries,
     _check_mail_has_its_program,
 )
 """The rules between keys; each keeps silent if one of its keys has a problem of its own."""

@@ -36,11 +36,12 @@ class Mount:
 def mounts(site: Site, jail: str) -> tuple[Mount, ...]:
     """Return the mounts in the jail, the image first."""
     image = Mount("mount", f"{jail}/.image", "", "php.version")
+    bound = site.jail.libraries is Libraries.BIND
+    usr = (Mount("mount-usr", f"{jail}/usr", "/usr", "jail.libraries"),) if bound else ()
     if site.isolation is Isolation.DEDICATED:
-        usr = Mount("mount-usr", f"{jail}/usr", "/usr", "jail.libraries")
-        return (image, usr) if site.jail.libraries is Libraries.BIND else (image,)
+        return (image, *usr)
     proc = () if site.jail.proc is Proc.NONE else (Mount("mount-proc", f"{jail}/proc", "proc", "jail.proc"),)
-    return (image, *proc, *_servers(site, jail))
+    return (image, *usr, *proc, *_servers(site, jail))
 
 
 def _servers(site: Site, jail: str) -> tuple[Mount, ...]:

@@ -96,13 +96,18 @@ def judge_capability(site: Site, result: Result, beyond: Result | None = None) -
     fix = REMEDIES.get(result.capability, "fpmjail refresh; else: journalctl -u {service}")
     if not result.answered:
         shut_out = result.findings == (probe.SHUT_OUT,)
-        fix = "add /.image/ to open_basedir" if shut_out else "systemctl status {units}"
-    elif site.shared and result.capability == "proc":
+        fix = f"add {probes_of(site)} to open_basedir" if shut_out else "systemctl status {units}"
+    elif site.shared and result.capability in ("proc", "bind"):
         fix = "systemctl restart {mounts}"
     units = " ".join(filter(None, (site.units.socket, site.units.service)))
     mounted = " ".join(site.units.mounts)
     fix = fix.format(site=site.name, service=site.units.service, units=units, mounts=mounted, version=site.php.version)
     return Finding("capability", result.capability, Level.BAD, seen, fix, place, words, verdict)
+
+
+def probes_of(site: Site) -> str:
+    """What open_basedir has to allow, as PHP resolves it."""
+    return "/usr/share/fpmjail/" if site.profile.libraries == sites.BIND else "/.image/"
 
 
 def exposed(found: Entry) -> bool:

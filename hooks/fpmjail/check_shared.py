@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fpmjail import facts, jail, mounts, pools, probe, shared, systemd
 from fpmjail import site as sites
-from fpmjail.check import WRITABLE_IN_JAIL, image_faults, judge_jail, transfers, unsealed
+from fpmjail.check import WRITABLE_IN_JAIL, image_faults, judge_jail, judge_usr, probes_of, transfers, unsealed
 from fpmjail.facts import Master, Process
 from fpmjail.finding import Finding, bad, good, ruled, warning
 from fpmjail.layout import Layout
@@ -22,7 +22,7 @@ SEALED = ("ro", "nosuid", "nodev")
 def check_files(site: Site, uid: int) -> tuple[Finding, ...]:
     """The chroot around the data: root's, with nothing special in it but the five devices."""
     inner = (site.paths.base, site.paths.logs, *(site.paths.jail / path for path in shared.mount_points(site)))
-    closed = {str(path.relative_to(site.paths.jail)) for path in inner} | WRITABLE_IN_JAIL
+    closed = {str(path.relative_to(site.paths.jail)) for path in inner} | WRITABLE_IN_JAIL | {"usr"}
     elsewhere = {str(path) for path in inner}
     devices = {str(site.paths.jail / node.path) for node in jail.NODES}
     seen = facts.tree(site.paths.jail, frozenset(closed))
@@ -63,7 +63,7 @@ def judge_mounts(site: Site, table: Sequence[Mount], lost: Sequence[str]) -> tup
     """Each of the chroot's mounts once, read-only and private; the data's own mounts are the administrator's."""
     image = str(site.paths.jail / ".image")
     wrong = image_faults(site, image, [mount for mount in table if mount.target == image])
-    for path in shared.mount_points(site)[1:]:
+    for path in sorted({*shared.mount_points(site)} - {".image", "usr"}):
         wrong += mount_faults(str(site.paths.jail / path), table, needed=path == "proc")
     wrong += [f"{path} of this server is not the one in the chroot" for path in lost]
     below = [mount for mount in mounts.mounts_below(site.paths.jail, tuple(table)) if not of_data(site, mount)]
@@ -75,6 +75,7 @@ def judge_mounts(site: Site, table: Sequence[Mount], lost: Sequence[str]) -> tup
             f"{', '.join(shared.mount_points(site))}: ro,nosuid,nodev, private",
             f"fpmjail refresh; else: systemctl restart {' '.join(site.units.mounts)}",
         ),
+        *judge_usr(site, below, f"systemctl restart {mounts.unit(site.paths.jail / 'usr')}"),
         ruled(
             "mounts",
             "nothing writable",
@@ -164,7 +165,7 @@ def asked(site: Site) -> Result:
 def judge_guards(site: Site, result: Result) -> Finding:
     """One memory of compiled code for all: without the guards a site runs another's."""
     if not result.answered:
-        fix = f"/etc/{Path(jail.WITNESS).name} and /.image/ belong into open_basedir, if there is one"
+        fix = f"/etc/{Path(jail.WITNESS).name} and {probes_of(site)} belong into open_basedir, if there is one"
         return warning("pool", "own code", printable("; ".join(result.findings)), fix)
     seen = "OPcache keeps the code of sites apart, and shows none of it"
     return ruled("pool", "own code", result.findings, seen, f"fpmjail configure {site.name}")

@@ -47,7 +47,7 @@ DEATHS = {
 
 # What these ask for is the jail's own: the server's shell and mailer are others, and theirs might send the mail.
 JAIL_ALONE = frozenset({"mail", "restricted-shell"})
-SHUT_OUT = "open_basedir keeps PHP from the probes, which lie below /.image/"
+SHUT_OUT = "open_basedir keeps PHP from the probes of fpmjail"
 
 WHOLE = ""  # the name of a fault of the probe as a whole
 SEAL = "seal"  # the probe that belongs to no capability: it asks every jail what it keeps in
@@ -133,6 +133,8 @@ def arguments(name: str, expected: Expectation) -> dict[str, object]:
             return dns_arguments(expected)
         case "services":
             return {"present": [path for path in HOST_FILES[name] if path in expected.present]}
+        case "bind":
+            return {"isolation": expected.isolation}
         case "proc":
             return {"proc": expected.proc, "isolation": expected.isolation}
         case "mail":
@@ -319,7 +321,7 @@ def of_site(layout: Layout, site: Site) -> Expectation:
         writable=tuple(map(str, site.filesystem.writable)),
         ids=account_ids(site.user.name),
         # PHP remembers where a link led, and a shared master outlives the switch of an image.
-        place=f"/.image/{generation}{DIRECTORY}" if site.shared else DIRECTORY,
+        place=f"/.image/{generation}{DIRECTORY}" if site.shared and site.profile.libraries != BIND else DIRECTORY,
         isolation=site.isolation,
     )
 

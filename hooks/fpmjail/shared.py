@@ -21,7 +21,7 @@ from fpmjail.dropin import Part
 from fpmjail.layout import Layout
 from fpmjail.mounts import Mount
 from fpmjail.places import SiteFault
-from fpmjail.site import Site
+from fpmjail.site import BIND, Site
 
 Say = Callable[[str], None]
 
@@ -38,9 +38,10 @@ class Fresh:
     loaded: str
 
 
-def apply(layout: Layout, site: Site, provable: bool, on: bool) -> fpm.Applied:
+def apply(layout: Layout, site: Site, provable: bool, on: bool, moved: bool = False) -> fpm.Applied:
     """Prove the pool with the administrator's drop-ins and, if the site is `on`, link it; reloads nothing.
 
+    `moved`: /usr in the chroot is of another kind, and workers remember for two minutes where a link led.
     Raises SiteFault, and fpm.PoolFault for the package's own text.
     """
     version = site.php.version
@@ -53,7 +54,7 @@ def apply(layout: Layout, site: Site, provable: bool, on: bool) -> fpm.Applied:
     needed = False
     try:
         applied = fpm.bring(layout, site, text, lambda parts: proven(layout, site, parts, provable))
-        needed = on and (applied.changed or not known) and systemd.running()
+        needed = on and (applied.changed or moved or not known) and systemd.running()
     finally:
         if new and not needed:
             place_of(layout, version, site.name).unlink()
@@ -284,14 +285,15 @@ def waiting(layout: Layout, site: Site) -> str | None:
 
 def mounted(site: Site) -> tuple[Mount, ...]:
     """Our own mounts in the chroot, the deepest first; others' below the data are not ours to touch."""
-    own = {str(site.paths.jail / path) for path in mount_points(site)}
+    own = {str(site.paths.jail / path) for path in (*mount_points(site), "usr")}  # of a former version, too
     return tuple(mount for mount in mounts.mounts_below(site.paths.jail) if mount.target in own)
 
 
 def mount_points(site: Site) -> tuple[str, ...]:
     """Where something is mounted in the chroot."""
     servers = (str(directory.relative_to("/")) for _, directory in site.jail.sockets)
-    return (".image", *(("proc",) if site.jail.proc != "none" else ()), *servers)
+    usr = ("usr",) if site.profile.libraries == BIND else ()
+    return (".image", *usr, *(("proc",) if site.jail.proc != "none" else ()), *servers)
 
 
 def heal(site: Site, say: Say) -> None:

@@ -7,7 +7,11 @@ declare(strict_types=1);
 require __DIR__ . '/probe.inc.php';
 
 $probe = Fpmjail\Probe::begin();
-$probe->check('/usr', static function () {
+$chroot = ($probe->arguments['isolation'] ?? '') === 'shared'; // without /proc its mounts are for the host to judge
+$probe->check('/usr', static function () use ($chroot) {
+    if ($chroot && !file_exists('/proc/self')) {
+        return (!is_link('/usr') && str_starts_with(__FILE__, '/usr/')) ?: "the server's /usr is not mounted";
+    }
     foreach (file('/proc/self/mountinfo') as $line) {
         [, , , , $place, $options] = explode(' ', $line);
         if ($place === '/usr') {

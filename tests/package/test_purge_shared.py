@@ -116,6 +116,27 @@ def test_nothing_is_deleted_while_anything_is_mounted_in_the_chroot(chroot: Chro
     assert POOL not in chroot.left()
 
 
+def test_the_servers_usr_is_not_walked_into_and_its_place_goes_once_it_is_unmounted(chroot: Chroot) -> None:
+    listing = "find /usr -xdev -printf '%p %y %m %U:%G %s\\n' | sort | sha256sum"
+    before = chroot.shell(listing)
+    chroot.shell(f"cd {JAIL}; rm usr; mkdir usr; mount -o bind,ro,nosuid,nodev,private /usr usr")
+    words = chroot.purge().stderr
+    assert "the chroot is kept" in words and f"\n{JAIL}/usr\n" in words
+    assert {f"{JAIL}/lib", f"{JAIL}/etc/passwd", f"{JAIL}/tmp/left"} <= set(
+        chroot.shell(f"find {JAIL} -path {JAIL}/usr -prune -o -print").splitlines()
+    )
+    chroot.shell(f"umount {JAIL}/usr")
+    assert chroot.purge().output == ""
+    assert chroot.left() == ["/var/log/fpmjail"]
+    assert chroot.shell(listing) == before
+
+
+def test_a_file_in_the_place_of_the_servers_usr_is_kept_and_named(chroot: Chroot) -> None:
+    chroot.shell(f"cd {JAIL}; rm usr; mkdir usr; touch usr/mine")
+    assert f"kept, because other files are in it: {JAIL}\n" in chroot.purge().stderr
+    assert f"{JAIL}/usr/mine" in chroot.left()
+
+
 def test_what_the_sites_user_left_is_deleted_without_following_it(chroot: Chroot) -> None:
     chroot.shell(
         f"cd {JAIL}/tmp; mkdir -p /keep/me -- '-rf' ' a b' deep/er; touch /keep/me/data '*'; ln -s /keep link; "

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fpmjail_deb import capabilities
+from fpmjail_deb.contents import Symlink
 from fpmjail_deb.description import warnings
 from fpmjail_deb.errors import DescriptionError
 from fpmjail_deb.release import RELEASES
@@ -147,8 +148,33 @@ def test_a_restricted_shell_cannot_take_the_place_of_the_servers_own() -> None:
     assert "shell" in declared("jail: {libraries: bind, shell: sh}\n")
 
 
-def test_only_a_master_of_its_own_can_have_the_servers_usr() -> None:
-    assert "say isolation: dedicated" in refused("isolation: shared\njail: {libraries: bind}\n")
+def test_a_chroot_has_the_servers_usr_by_a_mount_that_debians_php_wants_and_does_not_require() -> None:
+    package = planned(shop("isolation: shared\njail: {libraries: bind}\n"))
+    unit = "var-www-shop-usr.mount"
+    lines = setting_lines(text(package, unit))
+    assert {"What=/usr", "Where=/var/www/shop/usr", "Options=bind,ro,nosuid,nodev,private"} <= set(lines)
+    assert "Before=php8.4-fpm.service" in lines
+    links = {entry.path: entry.target for entry in package.entries if isinstance(entry, Symlink)}
+    assert links[f"usr/lib/systemd/system/php8.4-fpm.service.wants/{unit}"] == f"../{unit}"
+    assert not [path for path in links if ".requires/" in path]
+
+
+def test_jobs_of_a_shared_site_wait_for_the_servers_usr() -> None:
+    more = "isolation: shared\njail: {libraries: bind}\ncron: [{name: a, schedule: daily, command: php a.php}]\n"
+    lines = setting_lines(text(planned(shop(more)), "-cron-a.service"))
+    assert "Wants=var-www-shop-.image.mount var-www-shop-usr.mount" in lines
+
+
+def test_both_kinds_of_site_with_the_servers_usr_have_one_image() -> None:
+    profile = described("jail: {libraries: bind}\n")["profile"]
+    assert described("isolation: shared\njail: {libraries: bind}\n")["profile"] == profile
+
+
+@pytest.mark.parametrize("isolation", ["dedicated", "shared"])
+def test_what_the_servers_usr_makes_pointless_is_refused_in_both_isolations(isolation: str) -> None:
+    bound = f"isolation: {isolation}\njail: {{libraries: bind, "
+    assert "jail.shell: with jail.libraries: bind" in refused(bound + "shell: restricted}\n")
+    assert "with jail.libraries: bind" in refused(bound + "mail: {relay: localhost, from: a@example.org}}\n")
 
 
 def test_copies_need_no_second_mount() -> None:

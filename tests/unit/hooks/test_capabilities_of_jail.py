@@ -306,13 +306,15 @@ def test_a_chosen_capability_that_the_server_lacks_is_missing_with_its_package(l
     ("libraries", "stands", "gone"),
     [("bind", "link", True), ("bind", "directory", False), ("image", "link", False), ("image", "directory", True)],
 )
+@pytest.mark.parametrize("isolation", ["dedicated", "shared"])
 def test_what_stands_in_the_place_of_usr_goes_when_it_is_of_the_other_kind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, libraries: str, stands: str, gone: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, libraries: str, stands: str, gone: bool, isolation: str
 ) -> None:
     monkeypatch.setattr(systemd, "running", lambda: False)
     usr = tmp_path / "usr"
     usr.symlink_to(".image/current/usr") if stands == "link" else usr.mkdir()
     site = replace(SITE, paths=replace(SITE.paths, jail=tmp_path), profile=replace(SITE.profile, libraries=libraries))
+    site = replace(site, isolation=isolation)
     configure.make_room(site)
     assert os.path.lexists(usr) is not gone
     configure.make_room(site)

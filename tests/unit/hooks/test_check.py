@@ -81,6 +81,9 @@ def test_a_probe_that_nobody_answered_points_at_the_units() -> None:
 def test_a_probe_that_open_basedir_shuts_out_says_what_to_add() -> None:
     finding = check.judge_capability(SITE, Result("php", False, (probe.SHUT_OUT,), answered=False))
     assert finding.fix == "add /.image/ to open_basedir"
+    bound = replace(SITE, profile=replace(SITE.profile, libraries="bind"))
+    finding = check.judge_capability(bound, Result("php", False, (probe.SHUT_OUT,), answered=False))
+    assert finding.fix == "add /usr/share/fpmjail/ to open_basedir"
 
 
 def test_a_probe_that_passed_is_good() -> None:

@@ -13,7 +13,21 @@ from typing import Any
 
 import pytest
 
-from fpmjail import check_shared, configure, fpm, image, jail, mounts, places, pools, renewal, sandbox, shared, state
+from fpmjail import (
+    check_shared,
+    configure,
+    fpm,
+    image,
+    jail,
+    mounts,
+    places,
+    pools,
+    renewal,
+    sandbox,
+    shared,
+    state,
+    systemd,
+)
 from fpmjail.dropin import Part
 from fpmjail.facts import Master, Process
 from fpmjail.finding import Level
@@ -63,6 +77,7 @@ def mounted(target: str, options: str = "ro,nosuid,nodev", root: str = "/", shar
 
 IMAGE = mounted("/var/www/club/.image", root=f"/var/lib/fpmjail/images/{GOLDEN['profile']['id']}")
 PROC = mounted("/var/www/club/proc")
+USR = mounted("/var/www/club/usr", root="/usr")
 
 
 def test_places_are_known_as_php_sees_them(site: Site) -> None:
@@ -200,6 +215,52 @@ def test_only_our_own_mounts_of_a_chroot_are_ours_to_unmount(site: Site, monkeyp
     table = (IMAGE, PROC, mounted("/var/www/club/var/www/club/htdocs", "rw"), mounted("/var/www/clubhouse/.image"))
     monkeypatch.setattr(mounts, "current", lambda: table)
     assert [mount.target for mount in shared.mounted(site)] == ["/var/www/club/proc", "/var/www/club/.image"]
+
+
+def with_usr(site: Site) -> Site:
+    return replace(site, profile=replace(site.profile, libraries="bind"))
+
+
+def test_the_servers_usr_is_ours_to_unmount_after_a_version_that_had_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mounts, "current", lambda: (IMAGE, USR, PROC))
+    targets = ["/var/www/club/proc", "/var/www/club/usr", "/var/www/club/.image"]
+    assert [[mount.target for mount in shared.mounted(one)] for one in (site, with_usr(site))] == [targets, targets]
+
+
+def test_a_chroot_with_the_servers_usr_has_a_directory_for_it(site: Site) -> None:
+    assert skeleton(site)["usr"] == Link("usr", ".image/current/usr")
+    assert skeleton(with_usr(site))["usr"] == Directory("usr")
+    assert skeleton(with_usr(site))["lib"] == Link("lib", "usr/lib")
+
+
+def test_the_probes_of_a_chroot_with_the_servers_usr_are_the_servers_own(site: Site) -> None:
+    assert of_site(Layout(), site).place.startswith("/.image/")
+    assert of_site(Layout(), with_usr(site)).place == "/usr/share/fpmjail/probes"
+
+
+def test_a_master_of_many_goes_on_while_one_site_changes_to_the_servers_usr(
+    site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(systemd, "running", lambda: True)
+    monkeypatch.setattr(systemd, "systemctl", lambda *words: asked.append(words))
+    (tmp_path / "usr").symlink_to(".image/current/usr")
+    configure.make_room(replace(with_usr(site), paths=replace(site.paths, jail=tmp_path)))
+    assert not (tmp_path / "usr").is_symlink() and asked == []
+
+
+def test_the_servers_usr_is_mounted_once_read_only_private_and_without_set_uid(site: Site) -> None:
+    bound = with_usr(site)
+    assert judged(bound, IMAGE, PROC, USR) == [Level.GOOD] * 3
+    assert judged(bound, IMAGE, PROC, replace(USR, root="/")) == [Level.GOOD] * 3  # /usr is a filesystem of its own
+    for wrong in (
+        (), (USR, USR), (replace(USR, shared=True),), (replace(USR, root="/opt"),), (replace(USR, options=("ro",)),),
+    ):  # fmt: skip
+        assert judged(bound, IMAGE, PROC, *wrong) == [Level.GOOD, Level.BAD, Level.GOOD]
+    writable = replace(USR, options=("rw", "nosuid", "nodev"))
+    assert judged(bound, IMAGE, PROC, writable) == [Level.GOOD, Level.BAD, Level.BAD]
 
 
 def judged(site: Site, *table: Mount, lost: tuple[str, ...] = ()) -> list[Level]:
@@ -410,3 +471,16 @@ def test_a_proven_pool_is_linked_and_waits_for_the_reload(
     shared.settle(layout, [site])
     assert not shared.apply(layout, described, provable=True, on=True).changed
     assert shared.marked(layout, "8.4") == ()
+
+
+def test_workers_that_remember_where_usr_led_are_replaced(
+    layout: Layout, site: Site, running: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Path(layout.root / "pool.conf")
+    own.write_text("[site-club-jail]\nlisten = /run/fpmjail/club.sock\npm = static\n")
+    described = replace(site, paths=replace(site.paths, pool=own))
+    monkeypatch.setattr(shared, "proven", lambda *_: None)
+    shared.apply(layout, described, provable=True, on=True)
+    shared.settle(layout, [site])
+    assert not shared.apply(layout, described, provable=True, on=True, moved=True).changed
+    assert [one.site for one in shared.marked(layout, "8.4")] == ["club"]
