@@ -204,6 +204,11 @@ def _is_file(path: Path, content: bytes, mode: int, gid: int | None) -> bool:
         return False
 
 
+def is_temporary(path: Path) -> bool:
+    """Whether this is the name under which a file is written before it gets its own."""
+    return path.name.startswith(".") and path.name.endswith(".new")
+
+
 def _temporary(path: Path) -> Path:
     """One name per target: whoever writes holds the lock, so a leftover is of a killed run and goes."""
     temporary = path.with_name(f".{path.name}.new")

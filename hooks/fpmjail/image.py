@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fpmjail import __version__
-from fpmjail.files import lock, replace_file, replace_link, sync_directory, sync_filesystem
+from fpmjail.files import is_temporary, lock, replace_file, replace_link, sync_directory, sync_filesystem
 from fpmjail.layout import Layout
 
 if TYPE_CHECKING:
@@ -296,7 +296,8 @@ def _discard(directory: Path) -> None:
 
 
 def sweep(layout: Layout, profile_id: str) -> None:
-    """Take away what killed runs left: `.build-*`, directories without a manifest, manifests without a directory.
+    """Take away what killed runs left: `.build-*`, unfinished files, directories without a manifest, manifests without
+    a directory.
 
     The directory that `current` names stays whatever it lacks: jails use it.
     """
@@ -308,6 +309,8 @@ def sweep(layout: Layout, profile_id: str) -> None:
         if unfinished or (nameless and path.name != used):
             _discard(path)
         elif path.suffix == ".json" and _DIGEST.fullmatch(path.stem) and not (place / path.stem).is_dir():
+            path.unlink()
+        elif is_temporary(path):
             path.unlink()
 
 

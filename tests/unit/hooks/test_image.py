@@ -333,6 +333,15 @@ def test_a_builder_that_is_killed_at_any_moment_leaves_a_complete_image(layout: 
     assert names(layout) == {"live", "profile.json", "inputs.json", "current", digest, f"{digest}.json"}
 
 
+def test_a_file_that_a_killed_run_did_not_finish_goes_with_the_next_build(layout: Layout) -> None:
+    renew(layout)
+    left = layout.image(ID) / f".{'0' * 16}.json.new"
+    left.write_text("{")
+    change(layout, "etc/services", "other\n")
+    renew(layout)
+    assert not left.exists()
+
+
 # --- switching ---
 
 
