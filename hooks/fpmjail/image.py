@@ -308,9 +308,7 @@ def sweep(layout: Layout, profile_id: str) -> None:
         nameless = bool(_DIGEST.fullmatch(path.name)) and not (place / f"{path.name}.json").is_file()
         if unfinished or (nameless and path.name != used):
             _discard(path)
-        elif path.suffix == ".json" and _DIGEST.fullmatch(path.stem) and not (place / path.stem).is_dir():
-            path.unlink()
-        elif is_temporary(path):
+        elif (path.suffix == ".json" and _DIGEST.fullmatch(path.stem) and not (place / path.stem).is_dir()) or is_temporary(path):
             path.unlink()
 
 
