@@ -172,7 +172,8 @@ def run_php(layout: Layout, site: Site, before: State, around: Surroundings, say
     if site.shared:
         from fpmjail import shared
 
-        applied = shared.apply(layout, site, provable=around.live, on=on)
+        remounted = before.profile not in ("", site.profile.id)
+        applied = shared.apply(layout, site, provable=around.live, on=on, remounted=remounted)
     else:
         applied = fpm.apply(layout, site, provable=around.live)
     if applied.refused:
