@@ -153,12 +153,12 @@ def bring_up(layout: Layout, site: Site, before: State, say: Say) -> State:
     """The steps that need the lock, in their order; returns what to remember."""
     around = surroundings(site)
     manifest = ensure_image(layout, site, say)
-    moved = make_room(site)
+    make_room(site)
     jail.make(layout, site, manifest)
     for fault in filter(None, (mail.password(layout, site)[1],)):
         say(f"mail cannot be sent: {fault}")
     prepare_units(site, before, around)
-    applied = run_php(layout, site, before, around, say, moved)
+    applied = run_php(layout, site, before, around, say)
     host = web.apply(layout, site, on=not before.disabled)
     for words in host.words:
         say(words)
@@ -166,15 +166,14 @@ def bring_up(layout: Layout, site: Site, before: State, say: Say) -> State:
     return replace(remember(layout, site, before, applied, host), sftp_refused=transfer.refused)
 
 
-def run_php(
-    layout: Layout, site: Site, before: State, around: Surroundings, say: Say, moved: bool = False
-) -> fpm.Applied:
+def run_php(layout: Layout, site: Site, before: State, around: Surroundings, say: Say) -> fpm.Applied:
     """Prove what PHP-FPM is told, and start it unless the site is switched off or nothing may be started here."""
     on = not before.disabled
     if site.shared:
         from fpmjail import shared
 
-        applied = shared.apply(layout, site, provable=around.live, on=on, moved=moved)
+        remounted = before.profile not in ("", site.profile.id)
+        applied = shared.apply(layout, site, provable=around.live, on=on, remounted=remounted)
     else:
         applied = fpm.apply(layout, site, provable=around.live)
     if applied.refused:
@@ -255,9 +254,8 @@ def way_out(site: Site, words: Sequence[str]) -> str:
     return f"{install}correct `jail.programs` in {site.source}{places.origin(site, 'jail.programs')}"
 
 
-def make_room(site: Site) -> bool:
-    """The jail's /usr is a link into the image, or has the server's /usr mounted over it: the other kind goes;
-    True if it was there.
+def make_room(site: Site) -> None:
+    """The jail's /usr is a link into the image, or has the server's /usr mounted over it: the other kind goes.
 
     Nothing runs in a dedicated site's jail meanwhile; systemd keeps the socket. A shared one's workers go on without it
     until the other kind is there. Raises SiteFault.
@@ -265,14 +263,13 @@ def make_room(site: Site) -> bool:
     place = site.paths.jail / "usr"
     bound = site.profile.libraries == sites.BIND
     if not (place.is_symlink() if bound else place.is_dir() and not place.is_symlink()):
-        return False
+        return
     if systemd.running() and not site.shared:
         systemd.systemctl("stop", site.units.service)
     unmount(mounts.mounts_below(place))
     if mounts.mounts_below(place):
         raise SiteFault(f"{place} is still mounted", f"umount it; {site.name} has another way to its programs now")
     place.unlink() if bound else place.rmdir()
-    return True
 
 
 def fingerprint(*paths: Path) -> str:

@@ -306,9 +306,10 @@ def sweep(layout: Layout, profile_id: str) -> None:
     for path in sorted(place.iterdir()):
         unfinished = path.name.startswith(UNFINISHED)
         nameless = bool(_DIGEST.fullmatch(path.name)) and not (place / f"{path.name}.json").is_file()
+        lonely = path.suffix == ".json" and _DIGEST.fullmatch(path.stem) and not (place / path.stem).is_dir()
         if unfinished or (nameless and path.name != used):
             _discard(path)
-        elif (path.suffix == ".json" and _DIGEST.fullmatch(path.stem) and not (place / path.stem).is_dir()) or is_temporary(path):
+        elif lonely or is_temporary(path):
             path.unlink()
 
 

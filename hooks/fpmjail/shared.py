@@ -38,11 +38,11 @@ class Fresh:
     loaded: str
 
 
-def apply(layout: Layout, site: Site, provable: bool, on: bool, moved: bool = False) -> fpm.Applied:
+def apply(layout: Layout, site: Site, provable: bool, on: bool, remounted: bool = False) -> fpm.Applied:
     """Prove the pool with the administrator's drop-ins and, if the site is `on`, link it; reloads nothing.
 
-    `moved`: /usr in the chroot is of another kind, and workers remember for two minutes where a link led.
-    Raises SiteFault, and fpm.PoolFault for the package's own text.
+    After another image was mounted, `remounted`, workers that go on would look where the one before was: PHP remembers
+    where links led. Raises SiteFault, and fpm.PoolFault for the package's own text.
     """
     version = site.php.version
     if not pools.directory(layout, version).is_dir():
@@ -54,7 +54,7 @@ def apply(layout: Layout, site: Site, provable: bool, on: bool, moved: bool = Fa
     needed = False
     try:
         applied = fpm.bring(layout, site, text, lambda parts: proven(layout, site, parts, provable))
-        needed = on and (applied.changed or moved or not known) and systemd.running()
+        needed = on and (applied.changed or not known or remounted) and systemd.running()
     finally:
         if new and not needed:
             place_of(layout, version, site.name).unlink()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -18,13 +19,18 @@ site: example
 maintainer: Web Team <web@example.org>
 domains: [example.org]
 isolation: shared
-php: {pool: {max_children: 20}}
+php: {pool: {max_children: 20}, settings: {realpath_cache_ttl: "1"}}
 """
 TIMES = """<?php
 echo (new DateTime('2026-01-01', new DateTimeZone('Antarctica/Troll')))->format('P');
 echo iconv('UTF-8', 'CP1252', ' x');
 """
 
+BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+LIBRARY = f"""<?php
+include '/usr/share/fpmjail/probes/probe.inc.php';
+echo get_included_files()[1], ' ', strlen((string) @file_get_contents('{BUNDLE}')) > 9999 ? 'bundle' : 'no bundle';
+"""
 BIG5 = "<?php echo bin2hex((string) @iconv('UTF-8', 'BIG5', '\u4e2d'));"
 
 
@@ -36,7 +42,7 @@ def server(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
     there.publish(DESCRIPTION, "example.yaml")
     there.install("site-example-jail")
     dated = load.PAGE.replace("echo ", "date('c'); iconv('UTF-8', 'CP1252', 'x'); echo ")
-    for name, code in (("load.php", dated), ("times.php", TIMES), ("big5.php", BIG5)):
+    for name, code in (("load.php", dated), ("times.php", TIMES), ("big5.php", BIG5), ("library.php", LIBRARY)):
         there.write_page(name, code, "example", "var/www/example/htdocs")
     assert there.get("/load.php?token=abc").body == "token abc\n"
     yield there
@@ -66,6 +72,19 @@ def begun(server: Server) -> str:
     return server.shell(f"sha256sum /proc/{pid}/auxv").stdout.split()[0]
 
 
+def library(server: Server) -> str:
+    """From which generation of the image PHP has a library, and whether it finds the certificates."""
+    seen = server.get("/library.php").body
+    found = re.fullmatch(r"/\.image/([0-9a-f]{16})/usr/share/fpmjail/probes/probe\.inc\.php bundle", seen)
+    assert found, seen
+    return found[1]
+
+
+def current(server: Server) -> str:
+    """The generation in use."""
+    return server.shell("readlink /var/www/example/.image/current").stdout.strip()
+
+
 def test_libc_and_tzdata_reach_the_site_and_no_request_is_lost(server: Server) -> None:
     before, first = begun(server), server.get("/times.php").body
     server.bed.publish_upgrade("libc6", "tzdata", round=2)
@@ -87,10 +106,12 @@ def test_needrestart_leaves_the_shared_master_to_fpmjail(server: Server) -> None
 
 
 def test_a_refresh_with_nothing_for_the_master_does_not_reload_it(server: Server) -> None:
-    before = begun(server)
+    before, former = begun(server), library(server)
     server.bed.publish_upgrade("ca-certificates", round=2)
     _, report = upgraded(server, "apt-get", "-y", "upgrade")
     assert not report.failed and begun(server) == before
+    time.sleep(2)  # realpath_cache_ttl
+    assert former != library(server) == current(server)
     assert server.faults() == []
 
 
@@ -124,12 +145,13 @@ def test_rollback_and_release_leave_the_master_alone(server: Server) -> None:
 
 def test_another_image_is_mounted_under_load(server: Server) -> None:
     """A new version with more charsets: the only moment in which a shared site has no image."""
-    assert server.get("/big5.php").body == ""
+    assert server.get("/big5.php").body == "" and library(server) == current(server)
     server.publish(f"{DESCRIPTION}version: 1.1.0\njail: {{charsets: [BIG5, CP1252]}}\n", "example.yaml")
     said, report = upgraded(server, "apt-get", "-y", "install", "site-example-jail")
     print("another image:", report)
     assert report.failed <= report.requests / 50, (report, said)
     assert server.get("/big5.php").body == "a4a4"
+    assert {library(server) for _ in range(40)} == {current(server)}, "a worker of before is still there"
     assert server.faults() == []
 
 

@@ -482,5 +482,5 @@ def test_workers_that_remember_where_usr_led_are_replaced(
     monkeypatch.setattr(shared, "proven", lambda *_: None)
     shared.apply(layout, described, provable=True, on=True)
     shared.settle(layout, [site])
-    assert not shared.apply(layout, described, provable=True, on=True, moved=True).changed
+    assert not shared.apply(layout, described, provable=True, on=True, remounted=True).changed
     assert [one.site for one in shared.marked(layout, "8.4")] == ["club"]
