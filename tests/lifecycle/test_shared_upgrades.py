@@ -28,8 +28,9 @@ echo iconv('UTF-8', 'CP1252', ' x');
 
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 LIBRARY = f"""<?php
-include '/usr/share/fpmjail/probes/probe.inc.php';
-echo get_included_files()[1], ' ', strlen((string) @file_get_contents('{BUNDLE}')) > 9999 ? 'bundle' : 'no bundle';
+require_once '/usr/share/fpmjail/probes/probe.inc.php';
+$bundle = strlen((string) @file_get_contents('{BUNDLE}')) > 9999 ? 'bundle' : 'no bundle';
+echo getmypid(), ' ', get_included_files()[1], ' ', $bundle;
 """
 BIG5 = "<?php echo bin2hex((string) @iconv('UTF-8', 'BIG5', '\u4e2d'));"
 
@@ -72,12 +73,13 @@ def begun(server: Server) -> str:
     return server.shell(f"sha256sum /proc/{pid}/auxv").stdout.split()[0]
 
 
-def library(server: Server) -> str:
-    """From which generation of the image PHP has a library, and whether it finds the certificates."""
-    seen = server.get("/library.php").body
-    found = re.fullmatch(r"/\.image/([0-9a-f]{16})/usr/share/fpmjail/probes/probe\.inc\.php bundle", seen)
-    assert found, seen
-    return found[1]
+def libraries(server: Server) -> tuple[set[str], set[str]]:
+    """Of many requests: the generations from which PHP had a library, and the workers that answered."""
+    seen = [server.get("/library.php").body for _ in range(20)]
+    pattern = r"(\d+) /\.image/([0-9a-f]{16})/usr/share/fpmjail/probes/probe\.inc\.php bundle"
+    found = [re.fullmatch(pattern, body) for body in seen]
+    assert all(found), seen
+    return {one[2] for one in found if one}, {one[1] for one in found if one}
 
 
 def current(server: Server) -> str:
@@ -106,12 +108,12 @@ def test_needrestart_leaves_the_shared_master_to_fpmjail(server: Server) -> None
 
 
 def test_a_refresh_with_nothing_for_the_master_does_not_reload_it(server: Server) -> None:
-    before, former = begun(server), library(server)
+    before, (former, _) = begun(server), libraries(server)
     server.bed.publish_upgrade("ca-certificates", round=2)
     _, report = upgraded(server, "apt-get", "-y", "upgrade")
     assert not report.failed and begun(server) == before
     time.sleep(2)  # realpath_cache_ttl
-    assert former != library(server) == current(server)
+    assert former != libraries(server)[0] == {current(server)}
     assert server.faults() == []
 
 
@@ -145,13 +147,17 @@ def test_rollback_and_release_leave_the_master_alone(server: Server) -> None:
 
 def test_another_image_is_mounted_under_load(server: Server) -> None:
     """A new version with more charsets: the only moment in which a shared site has no image."""
-    assert server.get("/big5.php").body == "" and library(server) == current(server)
+    assert server.get("/big5.php").body == ""
+    former, workers = libraries(server)
+    assert former == {current(server)}
     server.publish(f"{DESCRIPTION}version: 1.1.0\njail: {{charsets: [BIG5, CP1252]}}\n", "example.yaml")
     said, report = upgraded(server, "apt-get", "-y", "install", "site-example-jail")
     print("another image:", report)
     assert report.failed <= report.requests / 50, (report, said)
     assert server.get("/big5.php").body == "a4a4"
-    assert {library(server) for _ in range(40)} == {current(server)}, "a worker of before is still there"
+    now, others = libraries(server)
+    assert former != now == {current(server)}
+    assert workers.isdisjoint(others), "they remember where links led"
     assert server.faults() == []
 
 
