@@ -28,20 +28,20 @@ def installed() -> bool:
     return Path("/usr/sbin/apache2").exists() and (CONFIGURATION / "apache2.conf").exists()
 
 
-def test(main: Path) -> Answer:
+def verdict(main: Path) -> Answer:
     """`apache2 -t` on a main configuration file, with environment and run directory as apache2ctl(8) makes them."""
     script = '. /etc/apache2/envvars && mkdir -p "$APACHE_RUN_DIR" && exec apache2 -t -f "$1"'
     return systemd.run(["sh", "-c", script, "sh", str(main)])
 
 
-def test_with(text: str) -> Answer:
+def verdict_with(text: str) -> Answer:
     """Test the server's whole configuration with some text added that is not live."""
     with tempfile.TemporaryDirectory(prefix="fpmjail-apache-") as directory:
         main = Path(directory) / "apache2.conf"
         added = Path(directory) / "candidate.conf"
         main.write_text(f"ServerRoot {CONFIGURATION}\nInclude {CONFIGURATION}/apache2.conf\nInclude {added}\n")
         added.write_text(text)
-        return test(main)
+        return verdict(main)
 
 
 def complaint(words: str) -> str:
@@ -119,7 +119,7 @@ def apply(layout: Layout, site: Site, on: bool) -> Applied:
     if not installed():
         return Applied(("Apache is not installed, so nothing serves this site: apt install apache2",))
     words = enable_modules(site)
-    foreign = test(CONFIGURATION / "apache2.conf")
+    foreign = verdict(CONFIGURATION / "apache2.conf")
     if not foreign.good:
         return Applied((*words, f"Apache's configuration was broken before: {complaint(foreign.words)}"))
     refused = take_dropins(layout, site)
@@ -132,7 +132,7 @@ def take_dropins(layout: Layout, site: Site) -> str | None:
     live = proven_dropins(layout, site)
     directory = dropin_directory(layout, site)
     parts = dropin.read(directory)
-    answer = test_with(candidate(site, directory / "*.conf", live))
+    answer = verdict_with(candidate(site, directory / "*.conf", live))
     if answer.good:
         files.replace_file(live, dropin.join(parts, "#").encode())
         return None
@@ -144,7 +144,7 @@ def take_dropins(layout: Layout, site: Site) -> str | None:
 
 def prove_alone(site: Site, live: Path) -> None:
     """Raise VirtualHostFault when the package's text fails even without any drop-in."""
-    answer = test_with(candidate(site, "/nonexistent/*.conf", live))
+    answer = verdict_with(candidate(site, "/nonexistent/*.conf", live))
     if not answer.good:
         raise VirtualHostFault(complaint(answer.words))
 
@@ -191,7 +191,7 @@ def reload() -> str | None:
     if not systemd.active(SERVICE):
         taken = "".join(f", port {HTTP} is taken by {name}" for name in ports.holders(HTTP))
         return f"Apache is not running{taken}; the sites answer once it is: systemctl start apache2"
-    answer = test(CONFIGURATION / "apache2.conf")
+    answer = verdict(CONFIGURATION / "apache2.conf")
     if not answer.good:
         return f"Apache keeps its old configuration, the new one is broken: {complaint(answer.words)}"
     if not systemd.permitted(SERVICE, "reload"):

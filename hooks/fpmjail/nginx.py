@@ -41,7 +41,7 @@ def installed() -> bool:
     return PROGRAM.exists() and (CONFIGURATION / "nginx.conf").exists()
 
 
-def test(site: Site | None = None, text: str | None = None) -> Answer:
+def verdict(site: Site | None = None, text: str | None = None) -> Answer:
     """`nginx -t` on a copy of the main configuration: without the site, or with this text in its place.
 
     Everything else is what is live. With `site` None it is the live configuration, as it stands.
@@ -110,7 +110,7 @@ def apply(layout: Layout, site: Site, on: bool) -> Applied:
     """
     if not installed():
         return Applied(("nginx is not installed, so nothing serves this site: apt install nginx",))
-    foreign = test(site)
+    foreign = verdict(site)
     if not foreign.good:
         return Applied((f"nginx's configuration was broken before: {complaint(foreign.words)}",))
     pieces, words = provable_pieces(layout, site, None)
@@ -148,10 +148,10 @@ def taken_port(port: int) -> str | None:
 def provable_pieces(layout: Layout, site: Site, dropins: Path | None) -> tuple[Pieces, tuple[str, ...]]:
     """The wanted pieces that nginx accepts: without TLS if it refuses the certificate. Raises VirtualHostFault."""
     pieces, words = wanted_pieces(layout, site)
-    answer = test(site, candidate(layout, site, pieces, dropins))
+    answer = verdict(site, candidate(layout, site, pieces, dropins))
     if answer.good:
         return pieces, words
-    without = test(site, candidate(layout, site, without_tls(pieces), dropins))
+    without = verdict(site, candidate(layout, site, without_tls(pieces), dropins))
     if not without.good:
         raise VirtualHostFault(complaint(without.words))
     return without_tls(pieces), (*words, f"there is no HTTPS, nginx refuses the certificate: {complaint(answer.words)}")
@@ -161,11 +161,11 @@ def take_dropins(layout: Layout, site: Site, pieces: Pieces) -> str | None:
     """Replace the proven drop-ins by the admin's when nginx accepts them; returns why not."""
     live, directory = proven_dropins(layout, site), dropin_directory(layout, site)
     parts = dropin.read(directory)
-    answer = test(site, candidate(layout, site, pieces, directory)) if parts else None
+    answer = verdict(site, candidate(layout, site, pieces, directory)) if parts else None
     if answer is None or answer.good:
         files.replace_file(live, dropin.join(parts, "#").encode())
         return None
-    if live.exists() and not test(site, candidate(layout, site, pieces, live)).good:
+    if live.exists() and not verdict(site, candidate(layout, site, pieces, live)).good:
         files.replace_file(live, b"")
         return f"{complaint(answer.words)}; the ones before do not fit any more either"
     return complaint(answer.words)
@@ -278,7 +278,7 @@ def reload() -> str | None:
         taken = taken_port(HTTP)
         reason = f", {taken}" if taken else ""
         return f"nginx is not running{reason}; the sites answer once it is: systemctl start nginx"
-    answer = test()
+    answer = verdict()
     if not answer.good:
         return f"nginx keeps its old configuration, the new one is broken: {complaint(answer.words)}"
     if not systemd.permitted(SERVICE, "reload"):

@@ -65,11 +65,11 @@ def obstacle() -> str | None:
     """Why sshd cannot be told anything."""
     if not SSHD.exists() or not CONFIGURATION.exists():
         return "OpenSSH's server is not installed: apt install openssh-server"
-    before = test(CONFIGURATION)
+    before = verdict(CONFIGURATION)
     return None if before.good else f"sshd's configuration was broken before: {before.words}; correct it"
 
 
-def test(configuration: Path) -> Answer:
+def verdict(configuration: Path) -> Answer:
     """`sshd -t`; it wants the directory that its service makes."""
     Path("/run/sshd").mkdir(0o755, exist_ok=True)
     return systemd.run([str(SSHD), "-t", "-f", str(configuration)])
@@ -80,7 +80,7 @@ def candidate_fault(text: Path) -> str | None:
     with tempfile.TemporaryDirectory(prefix="fpmjail-sshd-") as directory:
         main = Path(directory) / "sshd_config"
         main.write_text(f"Include {text}\nInclude {CONFIGURATION}\n")
-        answer = test(main)
+        answer = verdict(main)
     return None if answer.good else f"sshd refuses {text}: {answer.words}"
 
 
@@ -219,7 +219,7 @@ def reload(layout: Layout) -> str | None:
     if not mark(layout).exists():
         return None
     if systemd.running() and systemd.active(SERVICE):
-        answer = test(CONFIGURATION)
+        answer = verdict(CONFIGURATION)
         if not answer.good:
             return f"sshd keeps its old configuration, the new one is broken: {answer.words}"
         if not systemd.permitted(SERVICE, "reload"):
