@@ -26,6 +26,7 @@ from fpmjail_deb.description import warnings
 from fpmjail_deb.difference import Difference
 from fpmjail_deb.errors import BuildError, DescriptionError, Problem, UsageError, printable, quote
 from fpmjail_deb.folder import Folder, read_folder
+from fpmjail_deb.importing.existing import Wanted, import_site
 from fpmjail_deb.progress import Progress
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.rules import RejectedError
@@ -44,6 +45,7 @@ jail, its virtual host. The package is for servers that have the package fpmjail
 EXAMPLES = """\
 examples:
   fpmjail-deb new shop                       write shop.yaml, with every key and its meaning
+  fpmjail-deb import pool.conf vhost.conf    write the description of a site that a server has already
   fpmjail-deb check shop.yaml                find all mistakes
   fpmjail-deb plan shop.yaml                 show what the packages will hold
   fpmjail-deb build shop.yaml -o dist        make dist/site-shop-jail_1.0.0+deb13_all.deb, ...
@@ -62,6 +64,16 @@ environment:
   DEBFULLNAME, DEBEMAIL  the maintainer that `new` writes
 
 see also: fpmjail-deb(1), fpmjail-site(5)"""
+
+IMPORT_EXAMPLES = """\
+examples:
+  fpmjail-deb import /etc/php/8.4/fpm/pool.d/shop.conf /etc/apache2/sites-available/shop.conf
+  fpmjail-deb import pool.d/web1.conf sites-available/*.conf --domain shop.example.org -o sites/shop.yaml
+  fpmjail-deb import shop.conf nginx-shop --name shop --drop-in import.conf
+
+The files are a pool of php-fpm, virtual hosts of Apache (with mod_php or php-fpm) or server blocks of
+nginx, in any order. Nothing else is read and nothing is run. Every value has a comment that says where it
+comes from; what no key can say stands at the end, with what to do about it."""
 
 NEW_EXAMPLES = """\
 examples:
@@ -192,6 +204,21 @@ def _new_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wordpress", action="store_true", help="begin with values that suit WordPress")
 
 
+def _import_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", type=Path,
+        help="a pool of php-fpm, virtual hosts of Apache or server blocks of nginx",
+    )  # fmt: skip
+    parser.add_argument("--name", metavar="NAME", help="the name of the site; that of its host name without it")
+    parser.add_argument("--pool", metavar="POOL", help="which pool, if there are several")
+    parser.add_argument("--domain", metavar="HOST", help="which site, if there are several: one of its host names")
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="the file to write; NAME.yaml without it")
+    parser.add_argument(
+        "--drop-in", metavar="FILE", type=Path, dest="drop_in",
+        help="write what the web server can keep beside the description here: logins, redirects, ...",
+    )  # fmt: skip
+
+
 def _plan_options(parser: argparse.ArgumentParser) -> None:
     _descriptions_option(parser)
     _release_option(parser)
@@ -237,14 +264,36 @@ def _schema_options(parser: argparse.ArgumentParser) -> None:
 def _new(options: argparse.Namespace) -> int:
     name = _site_name(options.name)
     path: Path = options.output or Path(f"{name}.yaml")
-    text = starter(name, _maintainer(os.environ), WORDPRESS if options.wordpress else {})
+    _write_new(path, starter(name, _maintainer(os.environ), WORDPRESS if options.wordpress else {}), "-o")
+    print(f"{path} is written: edit it, then run fpmjail-deb check {shlex.quote(str(path))}")
+    return 0
+
+
+def _write_new(path: Path, text: str, option: str) -> None:
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise UsageError(f"{path} exists already", "remove it, or write another with -o") from None
-    print(f"{path} is written: edit it, then run fpmjail-deb check {shlex.quote(str(path))}")
+        raise UsageError(f"{path} exists already", f"remove it, or write another with {option}") from None
+
+
+def _import(options: argparse.Namespace) -> int:
+    name = _site_name(options.name) if options.name else None
+    files = {printable(str(path)): _bytes_of(path) for path in options.files}
+    site = import_site(files, Wanted(_maintainer(os.environ), name, options.pool, options.domain))
+    path: Path = options.output or Path(f"{site.name}.yaml")
+    _write_new(path, site.description, "-o")
+    print(f"{path} is written: look at {_count(site.remarks, 'remark')} at its end")
+    if options.drop_in and site.drop_in:
+        _write_new(options.drop_in, site.drop_in, "--drop-in")
+        print(f"{options.drop_in} is written, for /etc/fpmjail/sites/{site.name}/{site.server}.d on the server")
     return 0
+
+
+def _bytes_of(path: Path) -> bytes:
+    if not path.is_file():
+        raise UsageError(f"{path} is no file", "name a pool, or a virtual host of Apache or nginx")
+    return path.read_bytes()
 
 
 def _site_name(text: str) -> str:
@@ -421,6 +470,7 @@ def _schema(options: argparse.Namespace) -> int:
 
 COMMANDS = (
     Command("new", "write a description to start from", NEW_EXAMPLES, _new_options, _new),
+    Command("import", "write the description of a site that a server has", IMPORT_EXAMPLES, _import_options, _import),
     Command("check", "find all mistakes in descriptions", CHECK_EXAMPLES, _descriptions_option, _check),
     Command("plan", "show what the packages will hold", PLAN_EXAMPLES, _plan_options, _plan),
     Command("build", "make the packages that changed", BUILD_EXAMPLES, _build_options, _build),
