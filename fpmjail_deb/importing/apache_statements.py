@@ -118,8 +118,9 @@ class Reader:
         if method:
             carried: bool = method(node)
             return self._for_the_root([node], inside) if carried else ()
-        if node.name in ADVICE:
-            self.draft.remark(node.location, node.text, ADVICE[node.name])
+        if node.name in ADVICE or (node.name.startswith("ssl") and node.name not in SEEN_TO):
+            advice = ADVICE.get(node.name, "for the whole server: /etc/apache2/mods-available/ssl.conf")
+            self.draft.remark(node.location, node.text, advice)
         elif node.name in CARRIED:
             return self._for_the_root([node], inside)
         elif node.name not in SEEN_TO:
@@ -241,6 +242,9 @@ class Reader:
             give_setting(name, ("on" if is_on(value) else "off") if flag else value, node.location, self.draft)
         return False
 
+    def _read_redirect(self, node: Node) -> bool:
+        return not to_https([node], self.names)
+
     def _read_type(self, node: Node) -> bool:
         return "php" not in node.first.lower()
 
@@ -268,6 +272,7 @@ READERS: Mapping[str, str] = {
     "php_admin_value": "php",
     "php_admin_flag": "php",
     "addtype": "type",
+    **dict.fromkeys(("redirect", "redirectmatch", "redirectpermanent", "redirecttemp"), "redirect"),
 }
 
 
@@ -290,8 +295,15 @@ def _php_is_off(node: Node) -> bool:
     for child in flattened(node.children or ()):
         if child.name in ("php_flag", "php_admin_flag", "php_value", "php_admin_value") and child.first == "engine":
             return child.words.split()[-1].lower() in _PHP_OFF["engine"]
+        if child.name == "filesmatch" and "php" in child.first and _denies(child):
+            return True
     handlers = [child for child in flattened(node.children or ()) if child.name in ("sethandler", "removehandler")]
     return any(child.first.lower() in ("none", "default-handler", ".php") for child in handlers)
+
+
+def _denies(node: Node) -> bool:
+    words = {f"{child.name} {child.words}".lower() for child in node.children or ()}
+    return bool(words & {"require all denied", "deny from all"})
 
 
 def _sets_handlers_only(node: Node) -> bool:

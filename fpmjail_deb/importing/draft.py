@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from fpmjail_deb.description import written
-from fpmjail_deb.document import Mapping
+from fpmjail_deb import document
 from fpmjail_deb.errors import DescriptionError, printable, quote
 from fpmjail_deb.importing.source import Node
 from fpmjail_deb.rules import MapRule, Reading, UnreadError
@@ -107,15 +106,18 @@ def refusal(key: str, text: str) -> str:
     """Return why the rule of a key does not take a value, or nothing."""
     reading = Reading()
     try:
-        node = written(text)
+        read = document.read(f"value: {text}".encode(), "")
+        reading.problems += read.problems
+        [(_, node)] = read.root.entries
         BY_PATH[key].rule.read(node, key, reading)
     except UnreadError:
-        problem = reading.problems[0]
-        place = problem.location.column if isinstance(node, Mapping) else 0
-        return f"{problem.message}; {problem.hint}" if problem.hint and place else problem.hint or problem.message
+        pass
     except DescriptionError as error:
-        return error.problems[0].message
-    return ""
+        reading.problems += error.problems
+    if not reading.problems:
+        return ""
+    problem = reading.problems[0]
+    return f"{problem.message}; {problem.hint}" if problem.hint else problem.message
 
 
 def scalar(text: str) -> str:

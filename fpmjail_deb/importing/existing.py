@@ -132,8 +132,8 @@ def _read_apache(hosts: Sequence[apache.Host], root: str, nodes: Sequence[Node],
     for kept in reader.kept(outside, inside=False):
         draft.remark(kept.location, kept.text, "it stands outside of the virtual host: for the whole server")
     draft.give("web.htaccess", "none", None, "Apache's default")
-    if not reader.rewritten:
-        draft.give("web.front_controller", "none", None, "nothing asked for one")
+    front = ("index.php", "in place of rules in .htaccess") if reader.rewritten else ("none", "nothing asked for one")
+    draft.give("web.front_controller", front[0], None, front[1])
 
 
 def _read_nginx(blocks: Sequence[nginx.Block], draft: Draft) -> None:

@@ -59,8 +59,7 @@ def _read_sendmail(name: str, value: str, location: Location, draft: Draft) -> N
 
 
 def _seen_to(name: str, value: str, location: Location, draft: Draft) -> None:
-    advice = SEEN_TO[name]
-    draft.remark(location, f"{name} = {value}", advice)
+    draft.remark(location, f"{name} = {value}", SEEN_TO[name].replace("NAME", draft.name))
 
 
 SEEN_TO = {
