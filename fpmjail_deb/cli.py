@@ -31,6 +31,7 @@ from fpmjail_deb.progress import Progress
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.rules import RejectedError
 from fpmjail_deb.site import Site
+from fpmjail_deb.source_tree import source_files, write_source
 from fpmjail_deb.starter import WORDPRESS, starter
 
 DEFAULT_EPOCH = 1767225600  # 2026-01-01T00:00:00Z: the same input makes the same package on every day
@@ -88,6 +89,14 @@ examples:
 
 A mistake is told as file:line:column: key: what was expected and found; what to do about it.
 Two sites with the same account, user number, host name or timer are mistakes too."""
+
+SOURCE_EXAMPLES = """\
+examples:
+  fpmjail-deb source shop.yaml --release trixie -o shop && cd shop && dpkg-buildpackage -us -uc
+
+The tree is an ordinary Debian source package, with the description in debian/fpmjail.yaml, for teams
+that build with dh(1): its package is the one that `fpmjail-deb build` makes. From then on
+debian/changelog has the version and the release."""
 
 PLAN_EXAMPLES = """\
 examples:
@@ -296,6 +305,27 @@ def _bytes_of(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def _source_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("description", metavar="FILE", type=Path, help="a site description")
+    parser.add_argument("-o", "--output", metavar="DIR", type=Path, help="the directory of the tree; site-NAME-jail")
+    _release_option(parser)
+
+
+def _source(options: argparse.Namespace) -> int:
+    sites = _chosen(_flawless([options.description]).sites, options)
+    if len(sites) != 1:
+        raise UsageError(f"{options.description}: expected one description, found {len(sites)}", "name its file")
+    site = sites[0]
+    if {place.file for _, place in site.origins} != {site.file}:
+        raise UsageError(f"{site.file}: a part of the site is in defaults.yaml", "write it into the description itself")
+    release = _releases(site, options.release)[0]
+    made = comparing.planned(site, release, None, _moment())
+    path: Path = options.output or Path(made.package)
+    write_source(source_files(made, Path(site.file).read_text(encoding="utf-8-sig")), path)
+    print(f"{path} is written, for {release}: now cd {shlex.quote(str(path))} && dpkg-buildpackage -us -uc")
+    return 0
+
+
 def _site_name(text: str) -> str:
     rule = rules.site_name()
     try:
@@ -474,6 +504,7 @@ COMMANDS = (
     Command("check", "find all mistakes in descriptions", CHECK_EXAMPLES, _descriptions_option, _check),
     Command("plan", "show what the packages will hold", PLAN_EXAMPLES, _plan_options, _plan),
     Command("build", "make the packages that changed", BUILD_EXAMPLES, _build_options, _build),
+    Command("source", "write a Debian source package for dh(1)", SOURCE_EXAMPLES, _source_options, _source),
     Command("diff", "tell what a package changes against another", DIFF_EXAMPLES, _diff_options, _diff),
     Command("schema", "print the JSON Schema of descriptions", SCHEMA_EXAMPLES, _schema_options, _schema),
 )

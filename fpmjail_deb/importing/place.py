@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -69,12 +70,13 @@ def give_root(root: str, location: Location, draft: Draft) -> None:
 
 
 def steps(draft: Draft, root: str) -> list[str]:
-    """Return what is to be done on the server, in words."""
+    """Return the commands that bring the site's files to their place on the server."""
     user = draft.values.get(("user",))
     account = user.text if user else names.user(draft.name)
-    moved = f"Copy {draft.move.old}/ to {draft.move.new}/ and make the files {account}'s own" if draft.move.old else ""
-    words = moved or (f"Make the files in {root} {account}'s own" if root else "")
-    return [f"{words}, once the package is installed."] if words else []
+    base = names.base_directory(draft.name)
+    old, new = draft.move.old, draft.move.new
+    copy = [f"cp -R --preserve=links,timestamps {shlex.quote(old)}/. {new}/"] if old else []
+    return [*copy, f"chown -hR {account}: {base}/*"] if root else []
 
 
 def give_certificate(files: dict[str, tuple[str, Location]], main: str, draft: Draft) -> None:

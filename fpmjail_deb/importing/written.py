@@ -21,7 +21,7 @@ _ORDER = {row.path: number for number, row in enumerate(FIELDS)}
 def description(draft: Draft, files: Sequence[str], steps: Sequence[str]) -> str:
     """Return the text; what is in conflict with something else is taken out of the draft and becomes a remark.
 
-    `files` are the names of what was read, `steps` what is to be done on the server. Raises DescriptionError if not
+    `files` are the names of what was read, `steps` the commands that move the files. Raises DescriptionError if not
     even the required keys make a good description.
     """
     text = _text(draft, files, steps)
@@ -52,8 +52,9 @@ def _text(draft: Draft, files: Sequence[str], steps: Sequence[str]) -> str:
         f"# The website {draft.name}, read from {', '.join(files)}. Keys: fpmjail-site(5).",
         *_wrapped("Comments behind values say where they come from; what no key can say is at the end."),
     ]
-    for step in steps:
-        lines += _wrapped(step, "# - ", "#   ")
+    if steps:
+        lines += _wrapped("Once its package is installed, its files go there:")
+    lines += [f"#     {step}" for step in steps]
     lines += ["", *_keys(draft.values)]
     remarks = _sorted(draft)
     if remarks:
@@ -81,8 +82,8 @@ def _place(location: Location) -> str:
     return f"{location.file}:{location.line}"
 
 
-def _wrapped(text: str, first: str = "# ", others: str = "# ") -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
 
 
 def _keys(values: Mapping[Path, Value]) -> Iterator[str]:

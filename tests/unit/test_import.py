@@ -238,9 +238,9 @@ def unwrapped(result: Imported) -> str:
 WORDS = st.sampled_from(
     [
         "[shop]", "pm = static", "pm.max_children = 999999", "env[A] = ", "php_value[x] = $pool", '"', "'", "\\",
-        "{", "}", ";", "\n", " ", "<VirtualHost *:80>", "</VirtualHost>", "<Directory />", "</Directory>", "ServerName ", "*.",
-        "example.org", "DocumentRoot ", "/srv/../x", "/srv/ö", "RewriteRule", "^ index.php", "RewriteCond",
-        "Header set",
+        "{", "}", ";", "\n", " ", "<VirtualHost *:80>", "</VirtualHost>", "<Directory />", "</Directory>",
+        "ServerName ", "*.", "example.org", "DocumentRoot ", "/srv/../x", "/srv/ö", "RewriteRule",
+        "^ index.php", "RewriteCond", "Header set",
         "server {", "server_name .x.org;", "location / ", "try_files", "$uri", "fastcgi_param", "PHP_VALUE", "=",
         "\u2028",
         "listen 443 ssl;", "SSLEngine on", "SetEnv A", "Redirect /", "https://", "#", "AllowOverride All",
