@@ -34,8 +34,8 @@ UNCONFIGURED = frozenset({"Slice"})  # a site's slice would count the proof agai
 LOST_BUS = ("Failed to connect to bus", "not been booted with systemd")
 # systemd.exec(5), "Process Exit Codes": what systemd could not do before it started PHP, mostly in a container
 REFUSALS = {
-    "217": "systemd could not take on the user or set up user namespaces (PrivateUsers=), as in a chroot or a container "
-    "that forbids them",
+    "217": "systemd could not take on the user or set up user namespaces (PrivateUsers=), as in a chroot or in a "
+    "container that forbids them",
     "226": "systemd could not set up mounts of its own, as in a container that forbids them",
     "228": "systemd could not filter system calls: the kernel or the container lacks seccomp",
 }
