@@ -239,7 +239,7 @@ class Reader:
         if len(node.arguments) >= 2:
             name, value = node.first, " ".join(node.arguments[1:])
             flag = node.name.endswith("_flag")
-            give_setting(name, ("on" if is_on(value) else "off") if flag else value, node.location, self.draft)
+            give_setting(name, ("1" if is_on(value) else "0") if flag else value, node.location, self.draft)
         return False
 
     def _read_redirect(self, node: Node) -> bool:

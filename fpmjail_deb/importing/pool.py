@@ -180,7 +180,7 @@ def _read_variable(entry: Entry, draft: Draft) -> None:
 
 def _read_setting(entry: Entry, draft: Draft) -> None:
     flag = entry.key.endswith("_flag")
-    value = ("on" if is_on(entry.value) else "off") if flag else entry.value
+    value = ("1" if is_on(entry.value) else "0") if flag else entry.value
     why = "" if "admin" in entry.key else "the site's code could change it"
     give_setting(entry.name, value, entry.location, draft, why)
 

@@ -111,8 +111,10 @@ SHOW = """<?php
 $keys = ['REQUEST_URI', 'QUERY_STRING', 'SCRIPT_NAME', 'DOCUMENT_ROOT', 'SERVER_NAME', 'REQUEST_METHOD', 'HTTP_HOST'];
 $limits = ['memory_limit', 'date.timezone', 'max_input_vars', 'display_errors', 'include_path'];
 require 'part.php';
+$server = array_intersect_key($_SERVER, array_flip($keys));
+ksort($server);
 echo json_encode(['file' => __FILE__, 'part' => $part, 'get' => $_GET, 'post' => $_POST,
-    'server' => array_intersect_key($_SERVER, array_flip($keys)), 'ini' => array_map('ini_get', $limits),
+    'server' => $server, 'ini' => array_map('ini_get', $limits),
     'env' => [getenv('APP_ENV'), getenv('DATA'), $_SERVER['APP_MODE'] ?? 'none'],
     'data' => file_get_contents(getenv('DATA') . '/written')]);
 file_put_contents(getenv('DATA') . '/written', 'again');

@@ -76,17 +76,17 @@ def test_the_control_archives_are_the_same(made: Made) -> None:
 
 
 def test_the_changelogs_say_the_same(made: Made) -> None:
-    texts = {
-        made.builder.shell(f"dpkg-deb --fsys-tarfile {SEEN_AS}/{way}/*.deb | tar -xO --wildcards '*/changelog.gz' | zcat")
-        .stdout
-        for way in ("ours", "theirs")
-    }
-    assert len(texts) == 1 or sorted(map(str.split, texts))[0][:3] == sorted(map(str.split, texts))[1][:3]
+    unpack = "dpkg-deb --fsys-tarfile {seen}/{way}/*.deb | tar -xO --wildcards '*/changelog.gz' | zcat"
+    ours, theirs = (
+        made.builder.shell(unpack.format(seen=SEEN_AS, way=way)).stdout.splitlines() for way in ("ours", "theirs")
+    )
+    assert ours[0] == theirs[0] and ours[-1] == theirs[-1]
 
 
 def test_lintian_finds_no_error_and_no_warning_in_source_and_package(made: Made) -> None:
     result = made.builder.shell(
-        f"cd {WORK} && lintian --allow-root --fail-on=error,warning --tag-display-limit=0 {PACKAGE}_*.changes", check=False
+        f"cd {WORK} && lintian --allow-root --fail-on=error,warning --tag-display-limit=0 {PACKAGE}_*.changes",
+        check=False,
     )
     assert result.good and not result.stdout, result.output
 

@@ -99,7 +99,7 @@ def test_a_froxlor_site_behind_nginx_is_taken_over() -> None:
     assert found.web.document_root == "htdocs" and found.writable == ("uploads", "files")
     assert found.web.tls and found.web.tls.key == "/etc/ssl/froxlor-custom/shop.example.org.key"
     chosen = dict(found.php.settings)
-    assert (chosen["post_max_size"], chosen["max_input_vars"], chosen["allow_url_fopen"]) == ("20M", "3000", "off")
+    assert (chosen["post_max_size"], chosen["max_input_vars"], chosen["allow_url_fopen"]) == ("20M", "3000", "0")
     assert dict(found.php.env) == {"APP_ENV": "production", "APP_MODE": "live"}
     assert found.jail.redis is ServerSocket.SOCKET and found.php.limits.tasks > 200
     assert 'auth_basic "Restricted \\"Area\\"";' in result.drop_in
@@ -186,7 +186,7 @@ def test_a_certificate_of_certbot_needs_no_key() -> None:
 
 def test_the_settings_of_mod_php_are_taken_over() -> None:
     found = site(VHOST % "php_admin_value memory_limit 99M\nphp_flag display_errors On\nSetEnv APP_ENV live")
-    assert dict(found.php.settings) == {"memory_limit": "99M", "display_errors": "on"}
+    assert dict(found.php.settings) == {"memory_limit": "99M", "display_errors": "1"}
     assert dict(found.php.env) == {"APP_ENV": "live"}
 
 

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The sequence of dh(1) for websites in jails: see dh_fpmjail(1).
-package Debian::Debhelper::Sequence::fpmjail;
-
 use strict;
 use warnings;
 
