@@ -31,7 +31,7 @@ from fpmjail_deb.progress import Progress
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.rules import RejectedError
 from fpmjail_deb.site import Site
-from fpmjail_deb.source_tree import source_files, write_source
+from fpmjail_deb.source_tree import as_in_the_tree, source_files, write_source
 from fpmjail_deb.starter import WORDPRESS, starter
 
 DEFAULT_EPOCH = 1767225600  # 2026-01-01T00:00:00Z: the same input makes the same package on every day
@@ -319,9 +319,10 @@ def _source(options: argparse.Namespace) -> int:
     if {place.file for _, place in site.origins} != {site.file}:
         raise UsageError(f"{site.file}: a part of the site is in defaults.yaml", "write it into the description itself")
     release = _releases(site, options.release)[0]
-    made = comparing.planned(site, release, None, _moment())
+    text = Path(site.file).read_text(encoding="utf-8-sig")
+    made = comparing.planned(as_in_the_tree(site, text), release, None, _moment())
     path: Path = options.output or Path(made.package)
-    write_source(source_files(made, Path(site.file).read_text(encoding="utf-8-sig")), path)
+    write_source(source_files(made, text), path)
     print(f"{path} is written, for {release}: now cd {shlex.quote(str(path))} && dpkg-buildpackage -us -uc")
     return 0
 

@@ -6,13 +6,17 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from debian.deb822 import Deb822
 
 from fpmjail_deb.contents import PackagePlan
+from fpmjail_deb.description import read_site
 from fpmjail_deb.errors import OutputError
+from fpmjail_deb.site import Site
 
+DESCRIPTION = "debian/fpmjail.yaml"
 STANDARDS = "4.6.2"
 RULES = "#!/usr/bin/make -f\n%:\n\tdh $@ --with fpmjail\n"
 DEPENDS = "${fpmjail:Depends}, ${misc:Depends}"
@@ -29,11 +33,17 @@ def source_files(made: PackagePlan, description: str) -> Mapping[str, str]:
         "debian/changelog": gzip.decompress(documents["changelog.gz"]).decode(),
         "debian/control": _control(dict(made.control)),
         "debian/copyright": documents["copyright"].decode(),
-        "debian/fpmjail.yaml": without_version(description),
+        DESCRIPTION: without_version(description),
         "debian/rules": RULES,
         "debian/source/format": "3.0 (native)\n",
         "debian/README.source": README,
     }
+
+
+def as_in_the_tree(site: Site, description: str) -> Site:
+    """Return the site as dh_fpmjail will read it: its comments name the description by its place in the tree."""
+    moved = read_site(without_version(description).encode(), DESCRIPTION)
+    return replace(moved, version=site.version)
 
 
 def without_version(description: str) -> str:

@@ -98,10 +98,9 @@ def test_the_add_on_is_found_by_its_name_alone(made: Made) -> None:
         "cp -r tree with && sed -i 's/, dh-sequence-fpmjail//' with/debian/control"
     )
     for tree in ("named", "with"):
-        made.builder.shell(f"rm -f {WORK}/*.deb")
-        package(made.builder, tree)
-        held = made.builder.shell(f"dpkg-deb --contents {WORK}/{PACKAGE}_*.deb").stdout
-        assert "/usr/share/fpmjail/sites/shop/site.json" in held
+        options = "$(grep -o -- '--with fpmjail' debian/rules || :)"
+        asked = made.builder.shell(f"cd {WORK}/{tree} && dh binary --no-act {options}")
+        assert "dh_installdeb\n   dh_fpmjail\n" in asked.stdout, asked.output
 
 
 def test_a_mistake_in_the_description_ends_the_build_with_its_place(made: Made) -> None:
