@@ -100,7 +100,7 @@ class Archive:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep all others from writing; what a killed publish left goes. Raises BuildError when somebody else writes."""
+        """Keep all others from writing; what a killed publish left goes. Raises BuildError when somebody else does."""
         with (self.root / "lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

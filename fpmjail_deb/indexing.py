@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """EFFECT: writes the indexes of a publish: Packages, Release, signatures, and every index under its hash.
 
-A package's paragraph is taken from the publish before, where it stands in there: apt-ftparchive opens new packages only.
+A package's paragraph is taken from the publish before, if it is in there: apt-ftparchive opens new packages only.
 """
 
 from __future__ import annotations

@@ -43,7 +43,8 @@ def plan(settings: Settings, release: Release, key: bytes, version: str, epoch: 
     """Return the keyring package of a release; `key` is the public one, `epoch` in seconds since 1970."""
     name = package_name(settings)
     file = f"usr/share/keyrings/{name}.gpg"
-    values = {"origin": settings.origin, "url": settings.url, "release": release.codename, "key": file, "package": name}
+    url = settings.source(release.codename)
+    values = {"origin": settings.origin, "url": url, "release": release.codename, "key": file, "package": name}
     log = metadata.changelog(
         name, f"{version}{release.suffix}", release.codename, settings.maintainer, f"Made for {settings.url}.", epoch
     )

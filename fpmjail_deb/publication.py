@@ -1,20 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""EFFECT: what `fpmjail-deb publish` does, whoever keeps the indexes: begin, publish, go back, tell what was published."""
+"""EFFECT: what `fpmjail-deb publish` does, whoever keeps the indexes: begin, publish, go back, tell of publishes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from fpmjail_deb import aptly, incoming, keyring, publishing, repository
 from fpmjail_deb.archive import Archive, explained
 from fpmjail_deb.deb import build_package, read_package
 from fpmjail_deb.errors import BuildError, UsageError
 from fpmjail_deb.release import RELEASES, Release
-from fpmjail_deb.repository import Change, Incoming, Package, Publish, Settings
+from fpmjail_deb.repository import APTLY, Change, Incoming, Package, Publish, Settings
 from fpmjail_deb.signing import Key
 from fpmjail_deb.versions import automatic
+
+
+class Keeper(Protocol):
+    """A module that keeps indexes."""
+
+    def current(self, archive: Archive) -> int:
+        """Return the number of the publish that is served, 0 if there is none."""
+
+    def publish(
+        self, archive: Archive, settings: Settings, new: Publish, incoming: Sequence[Incoming], key: Key
+    ) -> None:
+        """Make a publish the one that is served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +159,16 @@ def _warnings(key: Key, now: int) -> tuple[str, ...]:
 
 
 def _write(archive: Archive, settings: Settings, new: Publish, added: Sequence[Incoming], key: Key) -> None:
-    kept_by = aptly if settings.via == aptly.NAME else publishing
-    kept_by.publish(archive, settings, new, added, key)
+    _keeper(settings).publish(archive, settings, new, added, key)
+
+
+def _keeper(settings: Settings) -> Keeper:
+    return aptly if settings.via == APTLY else publishing
 
 
 def _last(archive: Archive, settings: Settings) -> Publish:
     """Return the publish that is served."""
-    number = aptly.current(archive) if settings.via == aptly.NAME else publishing.current(archive)
+    number = _keeper(settings).current(archive)
     return archive.read(number) if number else Publish(0, 0, "", settings.origin, settings.label)
 
 

@@ -9,7 +9,6 @@ import os
 import re
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from fpmjail_deb import publication, rules, serving, signing
@@ -17,7 +16,7 @@ from fpmjail_deb.archive import Archive
 from fpmjail_deb.errors import UsageError, quote
 from fpmjail_deb.publication import Outcome, Request
 from fpmjail_deb.release import RELEASES
-from fpmjail_deb.repository import Publish, Settings
+from fpmjail_deb.repository import APT_FTPARCHIVE, APTLY, KEPT_VERSIONS, Publish, Settings
 from fpmjail_deb.rules import RejectedError
 
 EXAMPLES = """\
@@ -74,7 +73,7 @@ def _add_init_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--key", metavar="FINGERPRINT", help="a key that is there, instead of a new one")
     group.add_argument("--expires", metavar="TIME", help="how long the new key is good, such as 2y; 5y without it")
     group.add_argument("--validity", metavar="DAYS", type=number, help="servers refuse what was published before")
-    group.add_argument("--via", choices=("apt-ftparchive", "aptly"), help="who keeps the indexes")
+    group.add_argument("--via", choices=(APT_FTPARCHIVE, APTLY), help="who keeps the indexes")
 
 
 def number(text: str) -> int:
@@ -106,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
 def _outcome(archive: Archive, options: argparse.Namespace) -> Outcome:
     now = int(time.time())
     if options.init:
-        return _init(archive, options, now)
+        return _init(archive, options)
     if options.rollback is not None:
         return publication.roll_back(archive, options.rollback or None, now, dry=options.dry_run)
     removed = tuple(options.remove)
@@ -123,11 +122,13 @@ def _check(options: argparse.Namespace) -> None:
     alone = options.init or options.list or options.rollback is not None or options.serve is not None
     if alone and (options.places or options.remove):
         raise UsageError("--init, --list, --rollback and --serve publish no packages", "publish them afterwards")
+    if options.via == APTLY and options.validity:
+        raise UsageError("--validity: aptly writes no Valid-Until", f"leave it out, or --via {APT_FTPARCHIVE}")
     if options.init and options.dry_run:
         raise UsageError("--init has no --dry-run", "make one in /tmp, and remove it")
 
 
-def _init(archive: Archive, options: argparse.Namespace, now: int) -> Outcome:
+def _init(archive: Archive, options: argparse.Namespace) -> Outcome:
     _wanted(options.origin, "--origin", ORIGIN, "2 to 30 of A-Z, a-z, 0-9 and -: apt reads no other files")
     _wanted(options.url, "--url", URL, "an address such as https://deb.example.org, without a / at the end")
     _wanted(options.expires or "5y", "--expires", EXPIRY, "a time such as 2y, 18m, or never")
@@ -145,20 +146,20 @@ def _init(archive: Archive, options: argparse.Namespace, now: int) -> Outcome:
         label=options.label or options.origin,
         url=options.url,
         maintainer=maintainer,
-        key=_key(options, home, maintainer, now),
+        key=_key(options, home, maintainer),
         gnupghome=str(home),
-        keep=options.keep or Settings.__dataclass_fields__["keep"].default,
+        keep=options.keep or KEPT_VERSIONS,
         validity=options.validity or 0,
-        via=options.via or "apt-ftparchive",
+        via=options.via or APT_FTPARCHIVE,
     )
-    return publication.initialise(archive, settings, now)
+    return publication.initialise(archive, settings, int(time.time()))  # a new key is older than that
 
 
-def _key(options: argparse.Namespace, home: Path, maintainer: str, now: int) -> str:
+def _key(options: argparse.Namespace, home: Path, maintainer: str) -> str:
     """Return the fingerprint of the key that is there, or of a new one."""
     if options.key:
         _wanted(options.key, "--key", FINGERPRINT, "a fingerprint of 40 digits, as gpg --list-secret-keys shows it")
-        signing.Key(home, options.key).warning(now)
+        signing.Key(home, options.key).warning(int(time.time()))
         return str(options.key)
     owner = f"{options.origin} archive signing key <{maintainer.rpartition('<')[2].rstrip('>')}>"
     return signing.create(home, owner, options.expires or "5y").fingerprint
@@ -233,6 +234,3 @@ def _serve(archive: Archive, place: str) -> int:
     address, port = serving.place(place)
     serving.serve(archive.public, address, port, lambda url: print(f"{archive.public} is at {url}", flush=True))
     return 0
-
-
-__all__: Sequence[str] = ("EXAMPLES", "add_options", "run")

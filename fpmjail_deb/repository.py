@@ -12,8 +12,14 @@ from debian.debian_support import Version
 
 from fpmjail_deb.errors import BuildError
 
+KEPT_VERSIONS = 5
+"""So many versions of every package stay, unless others are asked for."""
+
 KEPT_PUBLISHES = 20
 """To so many publishes before the last a repository can go back."""
+
+APT_FTPARCHIVE, APTLY = "apt-ftparchive", "aptly"
+"""Who keeps the indexes of a repository."""
 
 CLOCK_SLACK = 5
 """So many seconds may publishes run ahead of the clock: two in one second need different times. apt refuses a Release
@@ -36,9 +42,13 @@ class Settings:
     maintainer: str
     key: str
     gnupghome: str
-    keep: int = 5
+    keep: int = KEPT_VERSIONS
     validity: int = 0
-    via: str = "apt-ftparchive"
+    via: str = APT_FTPARCHIVE
+
+    def source(self, release: str) -> str:
+        """Return where the servers of a release find it."""
+        return f"{self.url}/{release}" if self.via == APTLY else self.url
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +190,7 @@ def follow(last: Publish, packages: Sequence[Package], reason: str, now: int) ->
 
 
 def later(last: Publish, now: int) -> int:
-    """Return a time after the last publish's: apt ignores an older Release file. Raises BuildError for a wrong clock."""
+    """Return a time after the last publish's: apt ignores an older Release file. Raises BuildError if it is far off."""
     date = max(now, last.date + 1)
     if date - now > CLOCK_SLACK:
         behind = last.date - now

@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from fpmjail_deb.errors import BuildError
@@ -64,6 +65,12 @@ class Key:
         """Return the public key, as Signed-By takes it from a file .gpg."""
         return _gpg(self.home, "--export-options", "export-minimal", "--export", self.fingerprint)
 
+    def try_to_sign(self, place: Path) -> None:
+        """Sign something in an empty directory. Raises BuildError when gpg cannot."""
+        trial = place / "trial"
+        trial.write_text("a trial\n")
+        self.sign(trial)
+
     def sign(self, release: Path) -> None:
         """Write InRelease and Release.gpg beside a Release file. Raises BuildError when gpg cannot."""
         options = ("--yes", "--local-user", self.fingerprint, "--digest-algo", "SHA512", *_pinentry(), "--output")
@@ -110,9 +117,7 @@ def _fingerprints(home: Path, owner: str) -> tuple[str, ...]:
     except ExternalError:
         return ()
     lines = text.splitlines()
-    return tuple(
-        after.split(":")[9] for line, after in zip(lines, lines[1:], strict=False) if line.startswith("sec:")
-    )
+    return tuple(after.split(":")[9] for line, after in pairwise(lines) if line.startswith("sec:"))
 
 
 def _pinentry() -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -10,9 +11,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from fpmjail_deb.cli import main
 from tests.lifecycle.trees import CHECKOUT
 
 MAINTAINER = "Web Team <web@example.org>"
@@ -62,7 +65,11 @@ class Published:
 
     def publish(self, *words: str | Path) -> dict[str, Any]:
         """`fpmjail-deb publish`."""
-        return dict(json.loads(fpmjail_deb("publish", self.root, *words, "--json").stdout))
+        said = io.StringIO()
+        with redirect_stdout(said):
+            status = main(["publish", str(self.root), *map(str, words), "--json"])
+        assert status == 0, said.getvalue()
+        return dict(json.loads(said.getvalue()))
 
     def close(self) -> None:
         """End gpg's agent, remove its directory."""

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from fpmjail import files
 from fpmjail.layout import Layout
 
-
 KEPT_ARRIVALS = 20
 Arrival = tuple[str, str]
 """A version, and when it came."""

@@ -107,7 +107,8 @@ def test_three_changed_sites_reach_the_server_by_themselves_and_no_other_is_touc
     report = requests.report()
     assert report.requests > 20 and not report.failed, report
     after = fleet.versions()
-    assert {package for package in after if after[package] != before[package]} == {f"site-{n}-jail" for n in changed}, log
+    different = {package for package in after if after[package] != before[package]}
+    assert different == {f"site-{name}-jail" for name in changed}, log
     assert set(upgraded(server)) == {f"site-{name}-jail:all" for name in changed}
     still = {unit for unit, pid in fleet.masters().items() if masters[unit] == pid}
     assert still >= {f"site-{name}-jail.service" for name in fleet.names[:INSTALLED] if name not in changed}
