@@ -31,6 +31,7 @@ from fpmjail import (
     mounts,
     places,
     probe,
+    release,
     sftp,
     state,
     systemd,
@@ -438,6 +439,7 @@ def remove(layout: Layout, name: str, say: Say) -> None:
         state.forget(layout, name)
         checked.forget(layout, name)
         drop_image(layout, site, say)
+    say(release.way_back(layout, site))
 
 
 def end_processes(site: Site) -> None:
