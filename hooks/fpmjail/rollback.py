@@ -100,7 +100,9 @@ def find(layout: Layout, sites: tuple[Site, ...]) -> tuple[Way, Manifest, Manife
     older = [one.digest for one in image.generations(layout, profile) if one.digest not in refused]
     new = image.read_manifest(layout, profile, current)
     old = image.read_manifest(layout, profile, older[0] if older else None)
-    if new is None or old is None:
+    if new is None:
+        raise NoWayBack(f"image {profile} has no complete generation in use; to make it anew: fpmjail refresh --verify")
+    if old is None:
         raise NoWayBack(f"image {profile} has no generation but the current one")
     if damaged := image.verify(layout, old):
         raise NoWayBack(
