@@ -348,7 +348,8 @@ def start(layout: Layout, site: Site, before: State, applied: fpm.Applied, say: 
     if not answer.good:
         raise SiteFault(f"its socket does not start: {answer.words}", f"see: journalctl -u {site.units.socket}")
     watch_certificate(site, say)
-    take_over(site, restart=bool(before.units) and before.units != unit_fingerprint(site), reload=applied.changed)
+    # A master that runs although nothing is known of it may have any units and any generation.
+    take_over(site, restart=before.units != unit_fingerprint(site), reload=applied.changed)
     prove(layout, site, applied)
 
 
