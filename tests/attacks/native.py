@@ -30,8 +30,9 @@ NATIVE = (
         });
     """, "The kernel refuses it in a chroot; systemd's filter does in a dedicated site."),
     Script("mount", "mount a file system", "sss", """
+        mkdir("$own/place");
         return $child(function () use ($libc, $own, $say) {
-            if ($libc->mount('none', $own, 'tmpfs', 0, '') === 0) {
+            if ($libc->mount('none', "$own/place", 'tmpfs', 0, '') === 0) {
                 $say('mounted');
             }
         });
@@ -48,7 +49,7 @@ NATIVE = (
             }
         });
     """),
-    Script("foreign-listener", "take another pool's requests: its socket among the worker's descriptors", "Oss", """
+    Script("foreign-listener", "take another pool's requests: its socket among the worker's descriptors", "sss", """
         for ($descriptor = 3; $descriptor < 256; $descriptor++) {
             $address = $libc->new('char[128]');
             $length = $libc->new('int');
@@ -63,7 +64,7 @@ NATIVE = (
         foreach (@file('/proc/self/maps') ?: [] as $line) {
             if (preg_match('#^(\\\\w+)-(\\\\w+) rw-s .* /dev/zero#', $line, $match)) {
                 [$from, $to] = [hexdec($match[1]), hexdec($match[2])];
-                $needle = strrev('RUOBHGIEN-FO-TERCES');
+                $needle = 'SECRET-OF-' . strtoupper(basename($foreign[1]));
                 if (!FFI::isNull($at = $libc->memmem($from, $to - $from, $needle, strlen($needle)))) {
                     return 'found';
                 }

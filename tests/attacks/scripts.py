@@ -142,8 +142,8 @@ MEETING = (
         session_destroy();
         return $found;
     """, "In the control both are applications of one pool."),
-    Script("fastcgi", "forge a request to another site's PHP or to Debian's: PHP_ADMIN_VALUE", "Oss", """
-        foreach ($sockets as $socket) {
+    Script("fastcgi", "forge a request to the PHP of another site or to Debian's, with PHP_ADMIN_VALUE", "Oss", """
+        foreach (posix_geteuid() === 33 ? array_slice($sockets, 1) : $sockets as $socket) {
             $answers[] = $forge($socket);
         }
         return implode('', preg_grep('/^forged/', $answers));

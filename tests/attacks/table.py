@@ -50,9 +50,9 @@ GROUPS: tuple[tuple[str, str, Mapping[str, Case], tuple[str, ...]], ...] = (
     ),
     (
         "Links in root's way",
-        "Before root acts, in each directory that the site can write to every entry is replaced by a link to files of "
-        "root's, and links with other likely names are added. Stopped: contents, owners, modes and times of those files "
-        "are the same after it.",
+        "Before root acts, in each directory that the site can write to every entry is replaced by a link to files "
+        "of root's, and links with other likely names are added. Stopped: contents, owners, modes and times of those "
+        "files are the same after it.",
         planting.CASES,
         planting.PLACES,
     ),

@@ -24,8 +24,8 @@ library = ctypes.CDLL(None)
 
 def writable(roots: list[str]) -> list[Path]:
     """The directories below some roots in which this user can make and rename entries, parents last."""
-    found = [Path(place) for root in roots for place, _, _ in os.walk(root, topdown=False)]
-    return [place for place in found if os.access(place, os.W_OK | os.X_OK) and ".aside-" not in str(place)]
+    found = dict.fromkeys(Path(place) for root in roots for place, _, _ in os.walk(Path(root).resolve(), topdown=False))
+    return [place for place in found if os.access(place, os.W_OK | os.X_OK)]
 
 
 def plant(directory: Path) -> None:
@@ -41,7 +41,14 @@ def plant(directory: Path) -> None:
             place.symlink_to(f"{BAIT}/directory" if "." not in name else f"{BAIT}/file")
 
 
-def unplant(directory: Path) -> None:
+def unplant(root: str) -> None:
+    for place, below, _ in os.walk(root):
+        if os.access(place, os.W_OK | os.X_OK):
+            restore(Path(place))
+        below[:] = [entry.name for entry in os.scandir(place) if entry.is_dir(follow_symlinks=False)]
+
+
+def restore(directory: Path) -> None:
     for entry in list(directory.iterdir()):
         if entry.is_symlink() and str(entry.readlink()).startswith(BAIT):
             entry.unlink()
@@ -73,11 +80,11 @@ user = pwd.getpwnam(sys.argv[1])
 os.setgroups([])
 os.setgid(user.pw_gid)
 os.setuid(user.pw_uid)
-places = writable(sys.argv[3:])
 if sys.argv[2] == "race":
-    race(places)
+    race(writable(sys.argv[3:]))
+elif sys.argv[2] == "plant":
+    for place in writable(sys.argv[3:]):
+        plant(place)
 else:
-    again = list(reversed(places)) if sys.argv[2] == "unplant" else places
-    for place in again:
-        if place.is_dir():
-            (plant if sys.argv[2] == "plant" else unplant)(place)
+    for root in sys.argv[3:]:
+        unplant(root)
