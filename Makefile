@@ -15,7 +15,7 @@ help:
 	@echo "make test         every test, on both releases (about half an hour on two cores)"
 	@echo "make unit         the fast tests, no root needed"
 	@echo "make attacks-table  try every attack on both releases, write docs/attacks.md anew"
-	@echo "make soak         the fuzzer of the restricted shell for SECONDS=3600, with what it finds shown"
+	@echo "make soak         the fuzzers of the restricted shell and of all parsers, SECONDS=3600 each"
 	@echo "make lint         ruff, mypy, shellcheck"
 	@echo "make deb          the packages of both releases, into build/"
 	@echo "make clean        remove what these commands made in this directory"
@@ -37,6 +37,7 @@ attacks-table: host .venv/ready trees
 
 soak: host .venv/ready
 	$(PYTHON) -m tests.shell.soak $(SECONDS)
+	$(PYTHON) -m tests.fuzz.soak $(SECONDS)
 
 lint: .venv/ready
 	$(PYTHON) -m pytest tests/test_linters.py -k "not man_pages"

@@ -94,6 +94,7 @@ class Plot:
         racer = self.server.container.popen(
             "python3", "-c", SABOTEUR.read_text(), f"_site-{self.site}", "race", *self.roots
         )
+        assert racer.stdout is not None and racer.stdout.readline() == "racing\n"
         deadline = time.monotonic() + seconds
         self.root_does(step.command)
         while time.monotonic() < deadline:

@@ -27,14 +27,14 @@ def seen(ground: Ground) -> Outcomes:
     """All attacks, in one go: the outcomes by case and place."""
     before = ground.fingerprint()
     outcomes: Outcomes = {}
-    for place in browsing.SITES:
-        if place != NGINX:
-            _add(outcomes, place, _visited(ground, place))
     for group, cases in GROUPS.items():
         for place in PHP_PLACES:
             answer = ground.attack(place, group)
             assert answer["faults"] == [], (place, group, answer)
             _add(outcomes, place, verdicts(answer, cases))
+    for place in browsing.SITES:
+        if place != NGINX:
+            _add(outcomes, place, _visited(ground, place))
     ground.switch_to_nginx()
     _add(outcomes, NGINX, _visited(ground, NGINX))
     assert ground.fingerprint() == before, "an attack changed an image, the server's /usr or another site's files"

@@ -6,10 +6,12 @@ links with the names that root's programs may use. unplant: all of it back. race
 as fast as the machine can, until /run/race-over is there.
 """
 
+import contextlib
 import ctypes
 import os
 import pwd
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 BAIT = "/srv/bait"
@@ -22,9 +24,18 @@ EXCHANGE = 2
 library = ctypes.CDLL(None)
 
 
+def walk(root: Path) -> Iterator[Path]:
+    """A directory and those below it, parents first; the image is left out, it is only large."""
+    yield root
+    with contextlib.suppress(OSError):
+        for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
+            if entry.is_dir(follow_symlinks=False) and entry.name != ".image":
+                yield from walk(Path(entry))
+
+
 def writable(roots: list[str]) -> list[Path]:
     """The directories below some roots in which this user can make and rename entries, parents last."""
-    found = dict.fromkeys(Path(place) for root in roots for place, _, _ in os.walk(Path(root).resolve(), topdown=False))
+    found = dict.fromkeys(Path(place) for root in roots for place in reversed(list(walk(Path(root).resolve()))))
     return [place for place in found if os.access(place, os.W_OK | os.X_OK)]
 
 
@@ -42,10 +53,9 @@ def plant(directory: Path) -> None:
 
 
 def unplant(root: str) -> None:
-    for place, below, _ in os.walk(root):
+    for place in walk(Path(root).resolve()):
         if os.access(place, os.W_OK | os.X_OK):
-            restore(Path(place))
-        below[:] = [entry.name for entry in os.scandir(place) if entry.is_dir(follow_symlinks=False)]
+            restore(place)
 
 
 def restore(directory: Path) -> None:
@@ -65,6 +75,7 @@ def race(directories: list[Path]) -> None:
             link.symlink_to(f"{BAIT}/directory" if entry.is_dir() else f"{BAIT}/file")
             pairs.append((os.fsencode(entry), os.fsencode(link)))
     done = 0
+    print("racing", flush=True)
     while not Path("/run/race-over").exists():
         for one, other in pairs:
             done += library.renameat2(-100, one, -100, other, EXCHANGE) == 0
