@@ -80,7 +80,7 @@ def server(bench: Bench, *extra: str) -> Iterator[Server]:
 @contextmanager
 def builder(bench: Bench, directory: Path) -> Iterator[Container]:
     """A chroot with the generator's dependencies; `directory` is the same inside."""
-    binds = {trees.CHECKOUT: "/srv/checkout", build_debs(bench.release): DEBS}
+    binds: dict[str | Path, str] = {trees.CHECKOUT: "/srv/checkout", build_debs(bench.release): DEBS}
     with Container(bench.release, "builder", binds=binds, writable={directory: str(directory)}, boot=False) as chroot:
         yield chroot
 

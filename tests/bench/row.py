@@ -24,6 +24,7 @@ class Compare(Enum):
     FASTER = "{:.0f} times faster"
     MORE = "{:+.3g} more"
     PERCENT = "{:+.1f} %"
+    LESS = "{:+.1f} % less"
     ALONE = "{:.4g}"
 
 
@@ -46,6 +47,8 @@ class Aim:
                 return mine - other
             case Compare.PERCENT:
                 return (mine / other - 1) * 100
+            case Compare.LESS:
+                return (1 - mine / other) * 100
             case Compare.ALONE:
                 return mine
 

@@ -50,7 +50,8 @@ def aim_words(line: Mapping[str, Any]) -> str:
         return ""
     compare, limit = Compare[line["compare"]], line["limit"]
     bound = "at least" if compare is Compare.FASTER else "at most"
-    suffix = {Compare.TIMES: " times", Compare.FASTER: " times faster", Compare.PERCENT: " %"}.get(
+    suffix = {Compare.TIMES: " times", Compare.FASTER: " times faster", Compare.PERCENT: " % more",
+        Compare.LESS: " % less"}.get(
         compare, f" {line['unit']}" + (" more" if compare is Compare.MORE else "")
     )
     return f"{bound} {limit:g}{suffix}"

@@ -4,6 +4,18 @@
 from __future__ import annotations
 
 from tests.bench.row import Row
-from tests.bench.rows import build, refresh
+from tests.bench.rows import build, footprint, host, refresh, requests, upgrade
 
-ROWS: tuple[Row, ...] = (refresh.REFRESH, refresh.NOOP, build.BUILD, build.MEMORY)
+ROWS: tuple[Row, ...] = (
+    refresh.REFRESH,
+    refresh.NOOP,
+    footprint.DISK_ROW,
+    footprint.MEMORY,
+    requests.FIRST,
+    requests.LATENCY,
+    upgrade.UPGRADE,
+    host.INSTALL,
+    host.BOOT,
+    build.BUILD,
+    build.MEMORY,
+)
