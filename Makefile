@@ -6,15 +6,21 @@
 PYTHON := .venv/bin/python
 WORKERS ?= 2
 SECONDS ?= 3600
+ROWS ?=
+SITES ?= 1000
+BENCH_REPEAT ?= 5
+RELEASE ?= trixie
 PYTEST := $(PYTHON) -m pytest --timeout 1200 --durations 15
 
-.PHONY: help demo test unit soak lint deb trees host clean clean-cache
+.PHONY: help demo test unit soak bench lint deb trees host clean clean-cache
 
 help:
 	@echo "make demo         build everything, install a site in a throw-away container, upgrade under load, show it"
 	@echo "make test         every test, on both releases (about half an hour on two cores)"
 	@echo "make unit         the fast tests, no root needed"
 	@echo "make soak         the fuzzer of the restricted shell for SECONDS=3600, with what it finds shown"
+	@echo "make bench        speed, memory and disk against their rivals, into docs/bench.md; ROWS=noop,build SITES=1000"
+	@echo "                  BENCH_REPEAT=5 RELEASE=trixie"
 	@echo "make lint         ruff, mypy, shellcheck"
 	@echo "make deb          the packages of both releases, into build/"
 	@echo "make clean        remove what these commands made in this directory"
@@ -31,6 +37,10 @@ unit: .venv/ready
 
 soak: host .venv/ready
 	$(PYTHON) -m tests.shell.soak $(SECONDS)
+
+bench: host .venv/ready
+	$(PYTHON) -m tests.bench --rows "$(ROWS)" --sites $(SITES) --repeat $(BENCH_REPEAT) --release $(RELEASE) \
+		--document docs/bench.md
 
 lint: .venv/ready
 	$(PYTHON) -m pytest tests/test_linters.py -k "not man_pages"

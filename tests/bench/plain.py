@@ -18,7 +18,9 @@ listen.owner = www-data
 listen.group = www-data
 listen.mode = 0600
 """
-JAILS_ONLY = re.compile(r"^(listen|slowlog|request_slowlog_timeout|php_(admin_)?value\[(error_log|session\.save_path)\]) .*\n", re.MULTILINE)
+JAILS_ONLY = re.compile(
+    r"^(listen|slowlog|request_slowlog_timeout|php_(admin_)?value\[(error_log|session\.save_path)\]) .*\n", re.MULTILINE
+)
 
 
 def pool(text: str, site: str) -> str:

@@ -34,7 +34,8 @@ END_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was sent: counts, the slowest answer and the slowest of a short request in seconds, and each failure (the first 100) with its time of day."""
+    """What was sent: counts, the slowest answer and the slowest one to a short request in seconds, and each failure
+    (the first 100) with its time of day."""
 
     requests: int
     slow_requests: int

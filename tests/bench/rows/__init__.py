@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from tests.bench.row import Row
-from tests.bench.rows import build, footprint, host, refresh, requests, upgrade
+from tests.bench.rows import build, client, footprint, host, refresh, requests, upgrade
 
 ROWS: tuple[Row, ...] = (
     refresh.REFRESH,
@@ -18,4 +18,5 @@ ROWS: tuple[Row, ...] = (
     host.BOOT,
     build.BUILD,
     build.MEMORY,
+    client.CLIENT,
 )

@@ -18,7 +18,8 @@ SITES = 100
 def install(bench: Bench) -> Iterator[Line]:
     """One run of apt each, on a fresh server each time; the packages are there already."""
     debs = many.packages(bench, bench.some(SITES))
-    ours, empty = [], []
+    ours: list[float] = []
+    empty: list[float] = []
     for _ in bench.rounds():
         for packages, seconds in ((debs, ours), (many.empty_scripts(bench, debs), empty)):
             with many.server(bench) as there:

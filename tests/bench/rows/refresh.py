@@ -132,7 +132,8 @@ def make_jails(there: Server, have: int, want: int) -> None:
         entries = json.loads(there.run("fpmjail", "files", many.name(0), "--json").stdout)
         sources = "\n".join(sorted({entry["source"] for entry in entries if entry["source"]}))
         there.write("/root/sources", sources + "\n")
-        there.shell(f"mkdir -p {JAILS}/1; xargs -d '\\n' jk_cp -j {JAILS}/1 </root/sources >/dev/null 2>&1", timeout=1200)
+        copy = f"xargs -d '\\n' jk_cp -j {JAILS}/1 </root/sources >/dev/null 2>&1"
+        there.shell(f"mkdir -p {JAILS}/1; {copy}", timeout=1200)
     for number in range(max(have, 1) + 1, want + 1):
         there.run("cp", "-a", f"{JAILS}/1", f"{JAILS}/{number}")
 

@@ -81,10 +81,11 @@ def compared(bench: Bench, there: Server, what: str, host: str, path: str) -> It
     there.write("/root/report.lua", REPORT)
     for port in (80, plain.PORT):
         wrk(there, host, path, port, bench.seconds)  # both are warm
-    ours, theirs = [], []
+    ours: list[Speed] = []
+    theirs: list[Speed] = []
     for number in bench.rounds():
         # who comes first changes, so that a machine that slows down hits both alike
-        for port, speeds in sorted(((80, ours), (plain.PORT, theirs)), key=lambda pair: pair[0], reverse=number % 2 == 0):
+        for port, speeds in ((80, ours), (plain.PORT, theirs))[:: 1 if number % 2 else -1]:
             speeds.append(wrk(there, host, path, port, bench.seconds))
     for name, unit, compare in (("p50", "ms", Compare.PERCENT), ("p99", "ms", Compare.PERCENT),
                                 ("rate", "requests/s", Compare.LESS)):  # fmt: skip
