@@ -26,7 +26,7 @@ def key() -> SigningKey:
 
 @pytest.mark.parametrize(("row", "release"), SHARES)
 def test_a_row_yields_figures_that_can_be_true(row: Row, release: str, tmp_path: Path, key: SigningKey) -> None:
-    lines = list(row.measure(Bench(release, 2, 1, tmp_path, seconds=0.5, rivals=1, key=key)))
+    lines = list(row.measure(Bench(release, 2, 1, tmp_path, seconds=1, rivals=1, key=key)))
     assert lines
     for line in lines:
         assert line.ours and all(math.isfinite(value) and value >= 0 for value in (*line.ours, *line.rival)), line

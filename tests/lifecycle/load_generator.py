@@ -80,7 +80,7 @@ def send(options: argparse.Namespace, hosts: list[str], busy: float, tally: Tall
 def main() -> int:
     """Send until standard input ends, let the last answers arrive, print the tally."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--host", required=True, help="the Host header; of several (a,b) the first has the slow requests")
+    parser.add_argument("--host", required=True, help="the Host header; of several (a,b) the first gets the slow ones")
     parser.add_argument("--path", required=True)
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=80)
