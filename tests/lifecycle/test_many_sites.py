@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -67,6 +66,7 @@ def traces(
     debs = many.packages(bench, MANY)
     with many.server(bench) as server:
         many.unpack(server, debs[:FEW])
+        traced(server)  # the first switch has no generation before the one before, which would have to go
         few = traced(server)
         many.unpack(server, debs[FEW:])
         yield few, traced(server)
@@ -85,7 +85,8 @@ def traced(server: Server) -> Traces:
 
 def trace(server: Server) -> Trace:
     """Trace `fpmjail refresh` and all that it starts."""
-    server.run("strace", "-f", "-qq", "-e", "trace=%file", "-e", "signal=none", "-o", "/root/trace", "fpmjail", "refresh")
+    strace = "strace -f -qq -e trace=%file -e signal=none -o /root/trace"
+    server.run(*strace.split(), "fpmjail", "refresh")
     return Trace(tuple(server.read("/root/trace").splitlines()))
 
 
