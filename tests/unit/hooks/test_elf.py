@@ -34,7 +34,7 @@ def by_pyelftools(path: Path) -> elf.Object | None:
     with path.open("rb") as file:
         try:
             parsed = ELFFile(file)
-            segments = {one.header.p_type: one for one in parsed.iter_segments()}
+            segments: dict[str, Any] = {one.header.p_type: one for one in parsed.iter_segments()}
         except ELFError:
             return None
         tags = list(segments["PT_DYNAMIC"].iter_tags()) if "PT_DYNAMIC" in segments else []
