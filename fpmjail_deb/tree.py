@@ -43,5 +43,5 @@ def _write(path: Path, content: bytes, mode: int) -> None:
 def _set_times(root: Path, epoch: int) -> None:
     for directory, directories, files in os.walk(root):
         for name in (*directories, *files):
-            os.utime(Path(directory) / name, (epoch, epoch), follow_symlinks=False)
+            os.utime(f"{directory}/{name}", (epoch, epoch), follow_symlinks=False)
     os.utime(root, (epoch, epoch))
