@@ -45,5 +45,5 @@ def put_file(path: Path, content: bytes, mode: int) -> None:
 def _set_times(root: Path, epoch: int) -> None:
     for directory, directories, files in os.walk(root):
         for name in (*directories, *files):
-            os.utime(Path(directory) / name, (epoch, epoch), follow_symlinks=False)
+            os.utime(f"{directory}/{name}", (epoch, epoch), follow_symlinks=False)
     os.utime(root, (epoch, epoch))
