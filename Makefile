@@ -6,6 +6,7 @@
 PYTHON := .venv/bin/python
 WORKERS ?= 2
 SECONDS ?= 3600
+INTERRUPTIONS ?= 1000
 PYTEST := $(PYTHON) -m pytest --timeout 1200 --durations 15
 
 .PHONY: help demo test unit soak lint deb trees host clean clean-cache
@@ -14,7 +15,7 @@ help:
 	@echo "make demo         build everything, install a site in a throw-away container, upgrade under load, show it"
 	@echo "make test         every test, on both releases (about half an hour on two cores)"
 	@echo "make unit         the fast tests, no root needed"
-	@echo "make soak         the fuzzer of the restricted shell for SECONDS=3600, with what it finds shown"
+	@echo "make soak         the fuzzer of the restricted shell for SECONDS=3600, then INTERRUPTIONS=1000 kills and power cuts"
 	@echo "make lint         ruff, mypy, shellcheck"
 	@echo "make deb          the packages of both releases, into build/"
 	@echo "make clean        remove what these commands made in this directory"
@@ -31,6 +32,7 @@ unit: .venv/ready
 
 soak: host .venv/ready
 	$(PYTHON) -m tests.shell.soak $(SECONDS)
+	$(PYTHON) -m tests.lifecycle.campaign $(INTERRUPTIONS)
 
 lint: .venv/ready
 	$(PYTHON) -m pytest tests/test_linters.py -k "not man_pages"

@@ -182,16 +182,17 @@ def rollback(arguments: argparse.Namespace, layout: Layout) -> int:
     """Go back a generation and stay there."""
     from fpmjail import rollback as going_back
 
+    action = going_back.release if arguments.release_hold else going_back.rollback
     try:
-        words = going_back.rollback(layout, arguments.target, release=arguments.release_hold)
+        result = action(layout, arguments.target, arguments.dry_run)
     except going_back.NoWayBack as error:
         complain(str(error))
         return 1
     if arguments.json:
-        show_json({"target": arguments.target, "words": words})
-    for text in () if arguments.json else words:
+        show_json({"target": arguments.target, "done": not arguments.dry_run, **asdict(result)})
+    for text in () if arguments.json else result.words:
         say(text)
-    return 0
+    return 0 if result.good else 1
 
 
 def status(arguments: argparse.Namespace, layout: Layout) -> int:
@@ -366,6 +367,7 @@ def parser() -> argparse.ArgumentParser:
     add(commands, reload)
     back = add(commands, rollback)
     back.add_argument("target", metavar="SITE|PROFILE")
+    back.add_argument("--dry-run", action="store_true", help="only say what that would bring back")
     back.add_argument("--release-hold", action="store_true", help="end a hold and follow the host again")
     add(commands, status)
     checking = add(commands, check)

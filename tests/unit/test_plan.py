@@ -45,6 +45,7 @@ def test_a_package_ships_this_and_nothing_else() -> None:
         "usr/share/fpmjail/sites/shop/apache.conf",
         "usr/share/fpmjail/sites/shop/pool.conf",
         "usr/share/fpmjail/sites/shop/site.json",
+        "usr/share/lintian/overrides/site-shop-jail",
     ]
 
 
