@@ -395,7 +395,7 @@ def add(commands: Any, action: Command, hidden: bool = False) -> argparse.Argume
 def add_check(made: argparse.ArgumentParser) -> None:
     """The options of `fpmjail check`."""
     made.add_argument("--all", action="store_true", help="every site that is switched on, and what belongs to none")
-    made.add_argument("--isolation", action="store_true", help="let sites try to reach each other, or SITE another SITE")
+    made.add_argument("--isolation", action="store_true", help="let SITES try to reach each other")
     made.add_argument("--jail-only", action="store_true", help="do not ask the server's own PHP for comparison")
     made.add_argument("--nagios", action="store_true", help="one line and the exit status of a monitoring plugin")
     made.add_argument("--prometheus", metavar="FILE", help="write metrics for node_exporter; - for standard output")
