@@ -33,6 +33,12 @@ import fcntl, os, struct
 disk = os.open("{STATE}", os.O_RDONLY)
 fcntl.ioctl(disk, 0x8004587D, struct.pack("I", 2))  # EXT4_IOC_SHUTDOWN, EXT4_GOING_FLAGS_NOLOGFLUSH
 """
+# dpkg goes on when apt is killed, and what dpkg has started when dpkg is.
+KILL = """
+pkill -KILL -x 'apt-get|dpkg' || true
+pkill -KILL -f '/var/lib/[d]pkg/info/|[b]in/fpmjail ' || true
+while pgrep -x 'apt-get|dpkg' >/dev/null; do sleep 0.05; done
+"""
 # What runs from the disk or holds it, as a machine without power runs nothing.
 OFF = f"""
 systemctl stop {PACKAGE}.socket {PACKAGE}.service 'run-*.service' 'fpmjail-*.service' 2>/dev/null || true
@@ -144,8 +150,12 @@ def kill(server: Server, action: str, number: int, seconds: float) -> bool:
     """Do it and kill all of it after some seconds; whether it was still at work."""
     prepare, act = words(server, action, number)
     server.shell(prepare)
-    done = server.run("timeout", "--signal=KILL", f"{seconds:.3f}", *act.split(), check=False)
-    return done.returncode == 137 or done.returncode == -9
+    with server.container.popen(*act.split()) as process:
+        time.sleep(seconds)
+        at_work = process.poll() is None
+        server.shell(KILL)
+        process.communicate(timeout=120)
+    return at_work
 
 
 def cut(server: Server, action: str, number: int, seconds: float) -> bool:
@@ -156,7 +166,7 @@ def cut(server: Server, action: str, number: int, seconds: float) -> bool:
         time.sleep(seconds)
         at_work = process.poll() is None
         server.run("python3", "-c", CUT)
-        server.run("pkill", "-KILL", "-f", "bin/fpmjail ", check=False)
+        server.shell(KILL)
         process.communicate(timeout=120)
     server.shell(OFF)
     server.shell(ON)
