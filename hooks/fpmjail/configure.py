@@ -216,10 +216,12 @@ def remember(layout: Layout, site: Site, before: State, applied: fpm.Applied, ho
     """The state after a successful run."""
     pool = dropin.read(fpm.dropin_directory(layout, site))
     directives = dropin.read(web.dropin_directory(layout, site))
+    now = state.now()
     return State(
         version=site.version,
         profile=site.profile.id,
-        configured=state.now(),
+        configured=now,
+        arrivals=state.arrived(before, site.version, now),
         units=unit_fingerprint(site),
         socket=fingerprint(*((UNITS / site.units.socket,) if site.units.socket else ())),
         isolation=site.isolation,

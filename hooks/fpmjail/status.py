@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SiteRow:
-    """One site; `service` is systemd's word, `check` the outcome of the last one, `warnings` say what to do."""
+    """One site; `service` is systemd's word, `check` the outcome of the last one, `warnings` say what to do.
+
+    `since` is when this version came, `arrivals` are those before it and itself, each with its time.
+    """
 
     name: str
     version: str
@@ -31,6 +34,8 @@ class SiteRow:
     warnings: tuple[str, ...]
     check: str = "never"
     checked: str = ""
+    since: str = "never"
+    arrivals: tuple[state.Arrival, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,8 @@ def site_row(layout: Layout, site: Site) -> SiteRow:
         warnings=(*site_warnings(layout, site, known), *job_warnings(jobs)),
         check=str(last) if last else "never",
         checked=last.when if last else "",
+        since=known.since if known else "never",
+        arrivals=known.arrivals if known else (),
     )
 
 
@@ -228,9 +235,9 @@ def text(seen: Status) -> str:
     from fpmjail import table
 
     sites_table = table.render(
-        ("SITE", "VERSION", "IMAGE", "PHP", "SERVICE", "VHOST", "LAST CHECK", "CONFIGURED"),
+        ("SITE", "VERSION", "SINCE", "IMAGE", "PHP", "SERVICE", "VHOST", "LAST CHECK"),
         [
-            (r.name, r.version, r.image, r.isolation, r.service, "on" if r.enabled else "off", r.check, r.configured)
+            (r.name, r.version, r.since, r.image, r.isolation, r.service, "on" if r.enabled else "off", r.check)
             for r in seen.sites
         ],
     )
