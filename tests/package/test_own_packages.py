@@ -55,7 +55,7 @@ def workshop(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     binds: dict[str | Path, str] = {source: "/srv/checkout", build_debs(release): "/srv/usual"}
     with Container(release, "builder", binds=binds, writable={place: "/srv/built"}, boot=False) as bench:
         assert network_interfaces(bench) == ["lo"]
-        log = bench.run("sh", "-euc", BUILD, env=STRANGE, timeout=600).output
+        log = bench.run("sh", "-euc", BUILD, env=STRANGE, timeout=900).output
         bench.shell(f"cp {ELSEWHERE}/fpmjail*_* /srv/built; chmod -R a+rX /srv/built")
         yield Workshop(bench, log, place)
 

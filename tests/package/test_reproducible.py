@@ -45,7 +45,7 @@ def built_on(release: str, target: Path) -> list[Path]:
     with Container(release, "builder", binds=binds, writable={target: "/srv/target"}, boot=False) as bench:
         assert network_interfaces(bench) == ["lo"]
         bench.shell("dpkg --install /srv/debs/fpmjail-deb_*.deb")
-        bench.run("sh", "-euc", SOMEBODY, "sh", *arguments, env=environment)
+        bench.run("sh", "-euc", SOMEBODY, "sh", *arguments, env=environment, timeout=900)
         bench.run("sh", "-euc", 'cp "$1"/debs/*.deb /srv/target', "sh", arguments[0])
     return sorted(target.glob("*.deb"))
 
