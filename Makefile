@@ -14,7 +14,8 @@ help:
 	@echo "make demo         build everything, install a site in a throw-away container, upgrade under load, show it"
 	@echo "make test         every test, on both releases (about half an hour on two cores)"
 	@echo "make unit         the fast tests, no root needed"
-	@echo "make soak         the fuzzer of the restricted shell for SECONDS=3600, with what it finds shown"
+	@echo "make soak         the fuzzer of the restricted shell for SECONDS=3600, with what it finds shown; then 200 sites"
+	@echo "                  that are published, installed on one server of each release, and upgraded by themselves"
 	@echo "make lint         ruff, mypy, shellcheck"
 	@echo "make deb          the packages of both releases, into build/"
 	@echo "make clean        remove what these commands made in this directory"
@@ -31,6 +32,7 @@ unit: .venv/ready
 
 soak: host .venv/ready
 	$(PYTHON) -m tests.shell.soak $(SECONDS)
+	FPMJAIL_INSTALLED_SITES=200 $(PYTEST) --timeout 7200 tests/lifecycle/test_publish.py
 
 lint: .venv/ready
 	$(PYTHON) -m pytest tests/test_linters.py -k "not man_pages"
