@@ -46,9 +46,10 @@ class Client:
         self.place = place
         self.options = [
             f"-oDir::State={place}", f"-oDir::State::Lists={place}/lists", f"-oDir::State::Status={place}/status",
-            f"-oDir::Cache={place}", f"-oDir::Etc::SourceList={place}/sources.list", "-oDir::Etc::SourceParts=/dev/null",
-            "-oAPT::Sandbox::User=root", "-oAcquire::Languages=none", "-oAcquire::http::Proxy::127.0.0.1=DIRECT",
-            "-oAPT::Architecture=amd64", "-oAPT::Architectures::=amd64", "-oDebug::NoLocking=true",
+            f"-oDir::Cache={place}", f"-oDir::Etc::SourceList={place}/sources.list",
+            "-oDir::Etc::SourceParts=/dev/null", "-oAPT::Sandbox::User=root", "-oAcquire::Languages=none",
+            "-oAcquire::http::Proxy::127.0.0.1=DIRECT", "-oAPT::Architecture=amd64", "-oAPT::Architectures::=amd64",
+            "-oDebug::NoLocking=true",
         ]  # fmt: skip
 
     def run(self, *words: str) -> str:
