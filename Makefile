@@ -6,6 +6,7 @@
 PYTHON := .venv/bin/python
 WORKERS ?= 2
 SECONDS ?= 3600
+INTERRUPTIONS ?= 1000
 PYTEST := $(PYTHON) -m pytest --timeout 1200 --durations 15
 
 .PHONY: help demo test unit attacks-table soak lint deb trees host clean clean-cache
@@ -15,7 +16,8 @@ help:
 	@echo "make test         every test, on both releases (about half an hour on two cores)"
 	@echo "make unit         the fast tests, no root needed"
 	@echo "make attacks-table  try every attack on both releases, write docs/attacks.md anew"
-	@echo "make soak         the fuzzers of the restricted shell and of all parsers, SECONDS=3600 each"
+	@echo "make soak         the fuzzers of the restricted shell and of all parsers, SECONDS=3600 each, then"
+	@echo "                  INTERRUPTIONS=1000 kills and power cuts"
 	@echo "make lint         ruff, mypy, shellcheck"
 	@echo "make deb          the packages of both releases, into build/"
 	@echo "make clean        remove what these commands made in this directory"
@@ -38,6 +40,7 @@ attacks-table: host .venv/ready trees
 soak: host .venv/ready
 	$(PYTHON) -m tests.shell.soak $(SECONDS)
 	$(PYTHON) -m tests.fuzz.soak $(SECONDS)
+	$(PYTHON) -m tests.lifecycle.campaign $(INTERRUPTIONS)
 
 lint: .venv/ready
 	$(PYTHON) -m pytest tests/test_linters.py -k "not man_pages"
