@@ -13,7 +13,7 @@ BENCH_REPEAT ?= 5
 RELEASE ?= trixie
 PYTEST := $(PYTHON) -m pytest --timeout 1200 --durations 15
 
-.PHONY: help demo test unit attacks-table soak bench lint deb trees host clean clean-cache
+.PHONY: help demo test unit attacks-table soak bench lint deb docs trees host clean clean-cache
 
 help:
 	@echo "make demo         build everything, install a site in a throw-away container, upgrade under load, show it"
@@ -27,6 +27,7 @@ help:
 	@echo "                  BENCH_REPEAT=5 RELEASE=trixie"
 	@echo "make lint         ruff, mypy, shellcheck"
 	@echo "make deb          the packages of both releases, into build/"
+	@echo "make docs         the manual as a site, into build/manual"
 	@echo "make clean        remove what these commands made in this directory"
 	@echo "make clean-cache  remove the base trees as well"
 
@@ -59,6 +60,9 @@ lint: .venv/ready
 
 deb: host .venv/ready
 	$(PYTHON) -m tests.lifecycle.packages --output build
+
+docs: .venv/ready
+	.venv/bin/mkdocs build --strict
 
 trees: host .venv/ready
 	$(PYTHON) -m tests.lifecycle.trees
