@@ -21,7 +21,8 @@ help:
 	@echo "make unit         the fast tests, no root needed"
 	@echo "make attacks-table  try every attack on both releases, write docs/attacks.md anew"
 	@echo "make soak         the fuzzers of the restricted shell and of all parsers, SECONDS=3600 each, then"
-	@echo "                  INTERRUPTIONS=1000 kills and power cuts"
+	@echo "                  INTERRUPTIONS=1000 kills and power cuts, then 200 sites on one server of each release that"
+	@echo "                  follow their repository by themselves"
 	@echo "make bench        speed, memory and disk against their rivals, into docs/bench.md; ROWS=noop,build SITES=1000"
 	@echo "                  BENCH_REPEAT=5 RELEASE=trixie"
 	@echo "make lint         ruff, mypy, shellcheck"
@@ -48,6 +49,7 @@ soak: host .venv/ready
 	$(PYTHON) -m tests.shell.soak $(SECONDS)
 	$(PYTHON) -m tests.fuzz.soak $(SECONDS)
 	$(PYTHON) -m tests.lifecycle.campaign $(INTERRUPTIONS)
+	FPMJAIL_INSTALLED_SITES=200 $(PYTEST) --timeout 7200 tests/lifecycle/test_publish.py
 
 bench: host .venv/ready
 	$(PYTHON) -m tests.bench --rows "$(ROWS)" --sites $(SITES) --repeat $(BENCH_REPEAT) --release $(RELEASE) \
