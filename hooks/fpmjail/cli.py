@@ -403,7 +403,7 @@ def teaching(name: str) -> dict[str, Any]:
 def add_check(made: argparse.ArgumentParser) -> None:
     """The options of `fpmjail check`."""
     made.add_argument("--all", action="store_true", help="every site that is switched on, and what belongs to none")
-    made.add_argument("--isolation", action="store_true", help="let sites try to reach one another, or SITE SITE")
+    made.add_argument("--isolation", action="store_true", help="let the sites try to reach each other")
     made.add_argument("--jail-only", action="store_true", help="do not ask the server's own PHP for comparison")
     made.add_argument("--nagios", action="store_true", help="one line and the exit status of a monitoring plugin")
     made.add_argument("--prometheus", metavar="FILE", help="write metrics for node_exporter; - for standard output")
