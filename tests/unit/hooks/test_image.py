@@ -288,7 +288,7 @@ def test_a_disk_without_inodes_says_that_it_is_not_the_bytes(
     known = os.statvfs(layout.root)
     few = os.statvfs_result((*known[:5], 1000, 3, 3, *known[8:]))
     monkeypatch.setattr(image, "sync_filesystem", full)
-    monkeypatch.setattr(image.os, "statvfs", lambda path: few)
+    monkeypatch.setattr(os, "statvfs", lambda path: few)
     with pytest.raises(NoSpace, match=r"no inodes are left .* it needs up to \d+, 3 are free"):
         build(layout)
     assert image.current(layout, ID) == manifest.digest
