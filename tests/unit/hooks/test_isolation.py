@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from test_check import SITE
 
 from fpmjail import isolation, isolation_run
 from fpmjail.fastcgi import Response
 from fpmjail.isolation import ATTEMPTS, Fate, Met, Row
 from fpmjail.site import Site
-from tests.unit.hooks.test_check import SITE
 
 OTHER = replace(SITE, name="other", user=replace(SITE.user, name="_site-other"))
 NONCE = "ab" * 16
