@@ -84,7 +84,7 @@ NATIVE = (
         putenv("PROOF=$own/mapped");
         $libc->dlopen("$own/mapped.so", 2);
         return is_file("$own/mapped") ? 'the library ran' : '';
-    """),
+    """, "Where systemd guards the site, what it can write is noexec."),
     Script("memory-program", "start a program that is in memory only: memfd_create(2)", "OOO", """
         return $child(function () use ($libc, $payloads) {
             $descriptor = $libc->memfd_create('program', 0);
