@@ -152,6 +152,7 @@ def test_a_disk_without_inodes_keeps_the_old_generation_and_says_so(server: Serv
 def test_a_read_only_disk_keeps_the_old_generation_and_says_so(server: Server) -> None:
     before = server.truth()["generation"]
     edit_ini(server, "read-only")
+    server.shell("systemctl stop fpmjail-refresh.service fpmjail-refresh-again.service")  # they may be writing
     server.run("mount", "-o", "remount,ro", STATE)
     answer = refresh(server)
     assert not answer.good and "Read-only file system" in answer.output, answer.output
