@@ -153,7 +153,7 @@ def test_a_read_only_disk_keeps_the_old_generation_and_says_so(server: Server) -
     before = server.truth()["generation"]
     edit_ini(server, "read-only")
     server.shell("systemctl stop fpmjail-refresh.service fpmjail-refresh-again.service")  # they may be writing
-    server.run("mount", "-o", "remount,ro", STATE)
+    server.run("mount", "-o", "remount,bind,ro", STATE)
     answer = refresh(server)
     assert not answer.good and "Read-only file system" in answer.output, answer.output
     assert "Traceback" not in answer.output
@@ -163,7 +163,7 @@ def test_a_read_only_disk_keeps_the_old_generation_and_says_so(server: Server) -
     assert not configured.good and "Traceback" not in configured.output, configured.output
     status = server.run("fpmjail", "status", check=False)
     assert "the host has newer files" in status.output and "Traceback" not in status.output
-    server.run("mount", "-o", "remount,rw", STATE)
+    server.run("mount", "-o", "remount,bind,rw", STATE)
     assert refresh(server).good
     assert server.assert_true_to_host() != before
 
@@ -237,12 +237,12 @@ def test_half_of_an_upgrade_is_not_taken_over_until_it_is_whole(server: Server) 
 
 @pytest.mark.parametrize("signal", ["INT", "KILL"])
 @pytest.mark.parametrize("seconds", ["1", "4"])
-def test_an_interrupted_apt_is_finished_by_dpkg_configure(server: Server, signal: str, seconds: str) -> None:
+def test_an_interrupted_apt_is_finished_by_dpkg_and_apt(server: Server, signal: str, seconds: str) -> None:
     server.bed.publish_upgrade("tzdata", "libc6", round=int(seconds) + (signal == "KILL"))
     server.run("timeout", f"--signal={signal}", "--kill-after=60", seconds, "apt-get", "-y", "upgrade", check=False)
     wait_for_dpkg(server)
-    repaired = server.run("dpkg", "--configure", "-a", check=False)
-    assert repaired.good, repaired.output
+    repaired = server.run("dpkg", "--configure", "-a", check=False)  # it cannot where apt has to unpack something again
+    assert "error processing package fpmjail" not in repaired.output, repaired.output
     server.apt("-f", "install")
     server.apt("upgrade")
     server.settle()
