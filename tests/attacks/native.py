@@ -65,7 +65,7 @@ NATIVE = (
             if (preg_match('#^(\\\\w+)-(\\\\w+) rw-s .* /dev/zero#', $line, $match)) {
                 [$from, $to] = [hexdec($match[1]), hexdec($match[2])];
                 $needle = 'SECRET-OF-' . strtoupper(basename($foreign[1]));
-                if (!FFI::isNull($at = $libc->memmem($from, $to - $from, $needle, strlen($needle)))) {
+                if ($libc->memmem($from, $to - $from, $needle, strlen($needle)) !== null) {
                     return 'found';
                 }
             }
