@@ -325,24 +325,7 @@ def test_a_site_for_a_newer_runtime_is_refused_and_the_one_before_goes_on(server
     assert_up(server)
     assert "the site needs a newer fpmjail" in server.run("fpmjail", "status", check=False).output
     assert triggered(server).good
-    server.apt("install", "--reinstall", "site-example-jail")
-
-
-def test_without_php_a_dedicated_site_goes_on_and_what_to_install_is_named(server: Server) -> None:
-    before = server.truth()["generation"]
-    gone = server.run("dpkg", "--remove", "--force-depends", f"php{server.php}-fpm").output
-    assert "Traceback" not in gone
-    server.settle()
-    answer = refresh(server)
-    assert not answer.good and "something it needs is no longer on this host" in answer.output, answer.output
-    assert f"(package php{server.php}-fpm)" in answer.output
-    assert server.get("/").body == "up data of example" and server.truth()["generation"] == before
-    assert f"php{server.php}-fpm" in server.run("fpmjail", "status", check=False).output
-    server.bed.publish_upgrade("php-common", round=2)
-    server.apt("-f", "install")
-    server.apt("upgrade")
-    server.settle()
-    assert server.assert_true_to_host() != before
+    server.shell("dpkg -i /srv/repository/sites/pool/site-example-jail_*.deb")
 
 
 def test_nothing_is_wrong_after_all_of_it(server: Server) -> None:
