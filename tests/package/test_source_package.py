@@ -30,8 +30,9 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def made(release: str, exchange: Path) -> Iterator[Made]:
+def made(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     """The example of a shop, from its description and from the tree that `source` wrote."""
+    exchange = tmp_path_factory.mktemp("exchange")
     binds = {build_debs(release): "/srv/debs", EXAMPLES: "/srv/examples"}
     with Container(release, "builder", binds=binds, writable={exchange: SEEN_AS}, boot=False) as builder:
         builder.shell(f"dpkg --install /srv/debs/fpmjail-deb_*.deb && mkdir {WORK} {SEEN_AS}/ours {SEEN_AS}/theirs")
