@@ -6,6 +6,7 @@
 PYTHON := .venv/bin/python
 WORKERS ?= 2
 SECONDS ?= 3600
+INTERRUPTIONS ?= 1000
 ROWS ?=
 SITES ?= 1000
 BENCH_REPEAT ?= 5
@@ -18,7 +19,7 @@ help:
 	@echo "make demo         build everything, install a site in a throw-away container, upgrade under load, show it"
 	@echo "make test         every test, on both releases (about half an hour on two cores)"
 	@echo "make unit         the fast tests, no root needed"
-	@echo "make soak         the fuzzer of the restricted shell for SECONDS=3600, with what it finds shown"
+	@echo "make soak         the fuzzer of the restricted shell for SECONDS=3600, then INTERRUPTIONS=1000 kills and power cuts"
 	@echo "make bench        speed, memory and disk against their rivals, into docs/bench.md; ROWS=noop,build SITES=1000"
 	@echo "                  BENCH_REPEAT=5 RELEASE=trixie"
 	@echo "make lint         ruff, mypy, shellcheck"
@@ -37,6 +38,7 @@ unit: .venv/ready
 
 soak: host .venv/ready
 	$(PYTHON) -m tests.shell.soak $(SECONDS)
+	$(PYTHON) -m tests.lifecycle.campaign $(INTERRUPTIONS)
 
 bench: host .venv/ready
 	$(PYTHON) -m tests.bench --rows "$(ROWS)" --sites $(SITES) --repeat $(BENCH_REPEAT) --release $(RELEASE) \

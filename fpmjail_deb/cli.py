@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from fpmjail_deb import __version__, comparing, fleet, names, published, rules, schema
+from fpmjail_deb import __version__, comparing, fleet, names, publish_command, published, rules, schema
 from fpmjail_deb.building import Order, Result, build_all, only_one
 from fpmjail_deb.comparing import Compared, Moment
 from fpmjail_deb.contents import Directory, File, PackagePlan, Symlink
@@ -49,6 +49,7 @@ examples:
   fpmjail-deb build shop.yaml -o dist        make dist/site-shop-jail_1.0.0+deb13_all.deb, ...
   fpmjail-deb build sites/ -o dist           the same for every description below sites/, as far as it changed
   fpmjail-deb diff sites/ --against dist     tell what the next build would change
+  fpmjail-deb publish /srv/repository dist   put what is new into a signed repository for apt
 
 what several sites have in common stands in sites/defaults.yaml
 
@@ -101,6 +102,8 @@ examples:
   fpmjail-deb diff sites/ --against dist   the same for every site and the last of its packages in dist
 
 exit status: 0 no difference, 1 a difference, 2 something could not be compared"""
+
+PUBLISH_ABOUT = "put packages into a signed repository for apt"
 
 SCHEMA_EXAMPLES = """\
 examples:
@@ -419,12 +422,18 @@ def _schema(options: argparse.Namespace) -> int:
     return 0
 
 
+def _publish(options: argparse.Namespace) -> int:
+    with _ending():
+        return publish_command.run(options)
+
+
 COMMANDS = (
     Command("new", "write a description to start from", NEW_EXAMPLES, _new_options, _new),
     Command("check", "find all mistakes in descriptions", CHECK_EXAMPLES, _descriptions_option, _check),
     Command("plan", "show what the packages will hold", PLAN_EXAMPLES, _plan_options, _plan),
     Command("build", "make the packages that changed", BUILD_EXAMPLES, _build_options, _build),
     Command("diff", "tell what a package changes against another", DIFF_EXAMPLES, _diff_options, _diff),
+    Command("publish", PUBLISH_ABOUT, publish_command.EXAMPLES, publish_command.add_options, _publish),
     Command("schema", "print the JSON Schema of descriptions", SCHEMA_EXAMPLES, _schema_options, _schema),
 )
 

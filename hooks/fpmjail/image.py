@@ -281,6 +281,11 @@ def _image_error(error: OSError, place: Path, wanted: Wanted) -> ImageError:
     free = os.statvfs(next(path for path in (place, *place.parents) if path.is_dir()))
     sources = {item.source for item in wanted.items}
     needed = sum(known[1] for path, known in wanted.inputs.items() if known and path in sources)
+    if free.f_files > 0 and free.f_favail < len(wanted.items):
+        return NoSpace(
+            f"no inodes are left for the image in {place}: it needs up to {len(wanted.items)}, "
+            f"{free.f_favail} are free (df -i); the present one stays in use"
+        )
     return NoSpace(
         f"no space for the image in {place}: it needs up to {needed // 1_000_000 + 1} MB, "
         f"{free.f_bavail * free.f_frsize // 1_000_000} MB are free; the present one stays in use"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Completion of fpmjail-deb for fish.
 
-set -l commands new check plan build diff schema
+set -l commands new check plan build diff publish schema
 complete -c fpmjail-deb -f
 complete -c fpmjail-deb -l help -d 'show help'
 complete -c fpmjail-deb -n "not __fish_seen_subcommand_from $commands" -l version -d 'show the version'
@@ -10,6 +10,7 @@ complete -c fpmjail-deb -n "not __fish_seen_subcommand_from $commands" -a check 
 complete -c fpmjail-deb -n "not __fish_seen_subcommand_from $commands" -a plan -d 'show what the packages will hold'
 complete -c fpmjail-deb -n "not __fish_seen_subcommand_from $commands" -a build -d 'make the packages that changed'
 complete -c fpmjail-deb -n "not __fish_seen_subcommand_from $commands" -a diff -d 'tell what a package changes against another'
+complete -c fpmjail-deb -n "not __fish_seen_subcommand_from $commands" -a publish -d 'put packages into a signed repository for apt'
 complete -c fpmjail-deb -n "not __fish_seen_subcommand_from $commands" -a schema -d 'print the JSON Schema of descriptions'
 
 complete -c fpmjail-deb -n '__fish_seen_subcommand_from check plan build' -k -a '(__fish_complete_suffix .yml; __fish_complete_suffix .yaml)'
@@ -21,5 +22,24 @@ complete -c fpmjail-deb -n '__fish_seen_subcommand_from new' -l wordpress -d 'be
 complete -c fpmjail-deb -n '__fish_seen_subcommand_from build' -s o -l output -x -a '(__fish_complete_directories)' -d 'where the packages go'
 complete -c fpmjail-deb -n '__fish_seen_subcommand_from build' -s j -l jobs -x -a '1 2 4 8' -d 'how many are made at the same time'
 complete -c fpmjail-deb -n '__fish_seen_subcommand_from build diff' -l against -x -a '(__fish_complete_directories)' -d 'where the published packages are'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -k -a '(__fish_complete_directories; __fish_complete_suffix .deb)'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l release -x -a 'bookworm trixie' -d 'for packages that do not say theirs'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l keep -x -d 'so many versions of every package stay'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l remove -x -d 'take a package out'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l dry-run -d 'tell what would change'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l json -d 'for programs'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l init -d 'make the repository'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l list -d 'show the publishes'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l rollback -d 'publish again what an earlier publish had'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l serve -d 'serve the repository for a trial'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l origin -x -d 'what servers trust'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l label -x -d 'the same for people'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l url -x -d 'where servers will find it'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l maintainer -x -d 'who answers for it'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l gnupghome -x -a '(__fish_complete_directories)' -d 'where the key is kept'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l key -x -d 'a key that is there'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l expires -x -d 'how long the new key is good'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l validity -x -d 'days after which servers refuse it'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l via -x -a 'apt-ftparchive aptly' -d 'who keeps the indexes'
 complete -c fpmjail-deb -n '__fish_seen_subcommand_from schema' -l markdown -d 'for people'
 complete -c fpmjail-deb -n '__fish_seen_subcommand_from schema' -l defaults -d 'the schema of defaults.yaml'
