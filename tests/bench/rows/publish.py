@@ -34,7 +34,7 @@ def publish(bench: Bench) -> Iterator[Line]:
     try:
         all_debs = many.packages(bench, bench.sites)
         bench.tell(f"  first publish of {len(all_debs)} packages")
-        repository.publish("--keep", "1", all_debs[0].parent)
+        repository.publish(all_debs[0].parent, "--keep", "1")
         pool, lists = alone(place, all_debs)
         ours, bare = [], []
         for number in bench.rounds():
