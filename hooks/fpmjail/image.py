@@ -153,7 +153,7 @@ def read_manifest(layout: Layout, profile_id: str, digest: str | None) -> Manife
         value = json.loads((layout.image(profile_id) / f"{digest}.json").read_bytes())
         entries = tuple(Entry(**entry) for entry in value["entries"])
         manifest = Manifest(value["profile"], value["digest"], value["created"], entries)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     honest = (manifest.profile, manifest.digest, _digest(entries)) == (profile_id, digest, digest)
     return manifest if honest else None
@@ -184,7 +184,7 @@ def known_digest(layout: Layout, profile_id: str) -> str | None:
             return None
         own = all(_same(f"{place}/{name}", wanted) for name, wanted in known["generation"].items())
         return digest if own and all(_same(root + path, seen) for path, seen in known["inputs"].items()) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -586,7 +586,7 @@ def hold(layout: Layout, profile_id: str) -> Hold | None:
     try:
         value: dict[str, Any] = json.loads((layout.image(profile_id) / "hold.json").read_bytes())
         return Hold(str(value["digest"]), str(value["reason"]), str(value["since"]), value["manual"] is True)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -636,7 +636,7 @@ def known_live(place: Path) -> list[tuple[str, str, str | None]]:
     try:
         known = json.loads((place / "inputs.json").read_bytes())["live"]
         return [(name, source, default) for name, source, default in known]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
 
 

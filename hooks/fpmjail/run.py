@@ -110,7 +110,7 @@ def recall(layout: Layout) -> dict[str, Any]:
     try:
         content = json.loads(layout.status_file.read_text())
         return {"latest": dict(content["latest"]), "history": list(content["history"])}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {"latest": {}, "history": []}
 
 

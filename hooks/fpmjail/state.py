@@ -47,10 +47,18 @@ def read(layout: Layout, name: str) -> State | None:
     try:
         found = json.loads((layout.state / name / "state.json").read_text())
         known = {field.name for field in fields(State)}
-        arrivals = tuple((str(version), str(when)) for version, when in found.get("arrivals", ()))
-        return State(**{**{key: value for key, value in found.items() if key in known}, "arrivals": arrivals})
-    except (OSError, ValueError, AttributeError, TypeError):
+        kept = {key: value for key, value in found.items() if key in known}
+        arrivals = tuple((str(version), str(when)) for version, when in kept.pop("arrivals", ()))
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return None
+    return State(**kept, arrivals=arrivals) if all(_fits(key, value) for key, value in kept.items()) else None
+
+
+def _fits(key: str, value: object) -> bool:
+    """Whether a value is of the kind that this field has."""
+    if key == "disabled":
+        return isinstance(value, bool)
+    return isinstance(value, str) or (value is None and key.endswith("_refused"))
 
 
 def write(layout: Layout, name: str, state: State) -> None:

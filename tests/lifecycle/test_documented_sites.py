@@ -76,7 +76,7 @@ def host(bed: Bed, release: str, tmp_path_factory: pytest.TempPathFactory) -> It
     server = Server(bed, Path(dist))
     server.shell("systemctl unmask -q mariadb nginx ssh; systemctl start mariadb ssh")
     there = Host(server, sites)
-    server.install(*there.packages())
+    server.apt("install", *there.packages(), timeout=1000)
     yield there
 
 

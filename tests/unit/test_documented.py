@@ -28,7 +28,7 @@ def test_a_shown_description_becomes_a_package_for_each_of_its_releases(one: Sho
 
 
 def test_every_file_that_a_document_names_is_there() -> None:
-    named = r"\]\(((?!https?:|mailto:|#)[^)#\s]+)|\b((?:examples|docs|debian)/[a-z0-9/_-]+\.(?:yaml|md))\b"
+    named = r"\]\(((?!https?:|mailto:|#)[^)#\s]+)|\b((?:examples|docs)/[a-z0-9/_-]+\.(?:yaml|md))\b"
     missing = []
     for document in documents():
         for link, path in re.findall(named, document.read_text()):
