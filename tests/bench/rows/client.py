@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import lzma
 import re
 import shutil
 from collections.abc import Iterator
@@ -36,14 +35,13 @@ class LargeRepository(Repository):
             shutil.rmtree(index)
             index.mkdir()
             (index / "Packages").write_bytes(text)  # without its sum in Release apt fetches none of the others
-            (index / "Packages.xz").write_bytes(lzma.compress(text))
             (index / "Packages.gz").write_bytes(gzip.compress(text))
         self._release(suite)
 
     @property
     def index(self) -> Path:
         """What a client fetches whenever any package has changed."""
-        return self.root / "dists" / self.suite / "main" / f"binary-{ARCHITECTURES[0]}" / "Packages.xz"
+        return self.root / "dists" / self.suite / "main" / f"binary-{ARCHITECTURES[0]}" / "Packages.gz"
 
 
 def listed(stanza: str, name: str, number: int) -> str:
