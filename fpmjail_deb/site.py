@@ -97,6 +97,13 @@ class Libraries(Enum):
     BIND = "bind"
 
 
+class Mounts(Enum):
+    """Who mounts the image: a unit of the host, or the site's own service, where nobody else sees it."""
+
+    HOST = "host"
+    PRIVATE = "private"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Location:
     """A place in a site description; line and column count from 1."""
@@ -134,7 +141,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Php:
-    """PHP for this site; `version` None means the release's own."""
+    """PHP for this site; `version` None means the release's own. `idle_after` in seconds, 0 means that it stays."""
 
     version: str | None
     extensions: tuple[str, ...]
@@ -142,6 +149,7 @@ class Php:
     settings: tuple[tuple[str, str], ...]
     env: tuple[tuple[str, str], ...]
     limits: Limits
+    idle_after: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +217,7 @@ class Jail:
     mail: Mail | None
     capabilities: tuple[str, ...]
     libraries: Libraries
+    mounts: Mounts
 
 
 @dataclass(frozen=True, slots=True)

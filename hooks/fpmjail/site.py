@@ -131,21 +131,29 @@ class Inside:
 class Units:
     """The systemd units of the site: its package's own, but for the `service` of a shared site, which is Debian's.
 
-    `socket` is empty for a shared site: its pool listens itself.
+    `socket` is empty for a shared site: its pool listens itself. `standby` is the template of the services that have
+    the socket while the first one is replaced; empty where there is none.
     """
 
     service: str
     socket: str
     mounts: tuple[str, ...]
     paths: tuple[str, ...]
+    standby: str = ""
+
+    @property
+    def standbys(self) -> tuple[str, ...]:
+        """All services that may stand by, as systemctl(1) takes a pattern."""
+        return (self.standby.replace("@.", "@*."),) if self.standby else ()
 
 
 @dataclass(frozen=True, slots=True)
 class Filesystem:
-    """What the service binds into the jail, and what it may write there."""
+    """What the service binds into the jail, and what it may write there; `read_only` pairs an outside with its inside."""
 
     bind: tuple[Path, ...]
     writable: tuple[Path, ...]
+    read_only: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +189,12 @@ class Jail:
 
 @dataclass(frozen=True, slots=True)
 class Php:
-    """The PHP of the site; `request_timeout` in seconds."""
+    """The PHP of the site; `request_timeout` and `idle_after` in seconds, 0 in that means that it never stops."""
 
     version: str
     extensions: tuple[str, ...]
     request_timeout: int
+    idle_after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +350,9 @@ class _Fields:
     def pairs(self, name: str) -> tuple[tuple[str, str], ...]:
         return self._many(name, _pair)
 
+    def path_pairs(self, name: str) -> tuple[tuple[str, str], ...]:
+        return self._many(name, _path_pair)
+
     def relatives(self, name: str) -> tuple[str, ...]:
         return self._many(name, _relative)
 
@@ -403,6 +415,12 @@ def _pair(value: object, where: str) -> tuple[str, str]:
     if not isinstance(value, list) or len(value) != 2:
         raise _Problem(where, "must be a pair")
     return _text(value[0], where, r"[A-Za-z]+"), _text(value[1], where, _LINE)
+
+
+def _path_pair(value: object, where: str) -> tuple[str, str]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise _Problem(where, "must be a pair")
+    return str(_path(value[0], where)), str(_path(value[1], where))
 
 
 def profile_id(content: dict[str, object]) -> str:
@@ -524,6 +542,7 @@ def _units(fields: _Fields, package: str, isolation: str) -> Units:
         socket=fields.empty_or_null("socket") if shared else fields.text("socket", _UNIT),
         mounts=fields.texts("mounts", _UNIT),
         paths=fields.texts("paths", _UNIT),
+        standby=_standby(fields, package, shared),
     )
     fields.end()
     for key in () if shared else ("service", "socket"):
@@ -532,8 +551,16 @@ def _units(fields: _Fields, package: str, isolation: str) -> Units:
     return units
 
 
+def _standby(fields: _Fields, package: str, shared: bool) -> str:
+    """Packages of before have none."""
+    if shared and fields.has("standby"):
+        return fields.empty_or_null("standby")
+    return fields.text("standby", rf"{package}-standby@\.service") if fields.has("standby") else ""
+
+
 def _filesystem(fields: _Fields, isolation: str) -> Filesystem:
-    filesystem = Filesystem(fields.path_list("bind"), fields.path_list("writable"))
+    read_only = fields.path_pairs("read_only") if fields.has("read_only") else ()
+    filesystem = Filesystem(fields.path_list("bind"), fields.path_list("writable"), read_only)
     fields.end()
     if isolation == SHARED and filesystem.bind:
         raise _Problem("filesystem.bind", "must be empty: the data of a shared site lies in its chroot")
@@ -577,6 +604,7 @@ def _php(fields: _Fields) -> Php:
         version=fields.text("version", _PHP),
         extensions=fields.texts("extensions", _WORD),
         request_timeout=fields.number("request_timeout", 0, _WEEK),
+        idle_after=fields.number("idle_after", 0, _WEEK) if fields.has("idle_after") else 0,
     )
     fields.end()
     return php

@@ -53,6 +53,11 @@ def systemctl(*arguments: str, timeout: float = 120.0) -> Answer:
     return run(["systemctl", "--quiet", *arguments], timeout)
 
 
+def start(*units: str) -> Answer:
+    """Start units, of which there may be none."""
+    return systemctl("start", *units) if units else Answer(0, "")
+
+
 def active(unit: str) -> bool:
     """True when the unit is up, or on its way up or through a reload."""
     return properties(unit, "ActiveState")["ActiveState"] in {"active", "reloading", "activating"}
@@ -63,6 +68,27 @@ def properties(unit: str, *names: str) -> dict[str, str]:
     answer = run(["systemctl", "show", "--property", ",".join(names), unit])
     shown = dict(line.split("=", 1) for line in answer.words.splitlines() if "=" in line)
     return {name: shown.get(name, "") for name in names}
+
+
+def up(*patterns: str) -> dict[str, int]:
+    """The services that have a process, by pattern, with the main one; two calls however many there are (0 for a
+    service whose main process is about to come)."""
+    states = "--state=active,activating,reloading,deactivating"
+    found = run(["systemctl", "list-units", "--plain", "--no-legend", "--full", "--type=service", states, *patterns])
+    units = [line.split()[0] for line in found.words.splitlines() if line.strip()] if found.good else []
+    return {unit: int(pid or 0) for unit, pid in of_each("MainPID", *units).items()} if units else {}
+
+
+def states(*units: str) -> dict[str, str]:
+    """The state of each unit, in one call."""
+    return of_each("ActiveState", *units)
+
+
+def of_each(name: str, *units: str) -> dict[str, str]:
+    """One property of each unit, as systemd prints it."""
+    shown = run(["systemctl", "show", f"--property=Id,{name}", *units]).words.split("\n\n")
+    fields = (dict(line.split("=", 1) for line in text.splitlines() if "=" in line) for text in shown)
+    return {one["Id"]: one.get(name, "") for one in fields if "Id" in one}
 
 
 def main_pid(unit: str) -> int:
