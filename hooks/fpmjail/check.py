@@ -411,12 +411,16 @@ def judge_dropins(unapplied: Sequence[str], site: Site) -> Finding:
     return warning("settings", "drop-ins", printable("; ".join(unapplied)), f"fpmjail configure {site.name}")
 
 
-def judge_certificate(site: Site, certified: bool) -> tuple[Finding, ...]:
-    """A site waits for its certificate over HTTP; that is no fault."""
+def judge_certificate(site: Site, certified: bool, unwatched: Sequence[str] = ()) -> tuple[Finding, ...]:
+    """A site waits for its certificate over HTTP; that is no fault. That nobody would notice a new one is."""
     if site.web.tls is None:
         return ()
     waiting = f"HTTP only, until {site.web.tls.certificate} is there"
-    return (good("web", "certificate", str(site.web.tls.certificate) if certified else waiting),)
+    found = good("web", "certificate", str(site.web.tls.certificate) if certified else waiting)
+    if unwatched:
+        seen = f"nobody looks out for a new one: {', '.join(unwatched)} is not active"
+        return (found, warning("web", "certificate", seen, f"systemctl start {' '.join(unwatched)}"))
+    return (found,)
 
 
 def judge_visit(site: Site, visit: Visit) -> Finding:
@@ -541,11 +545,13 @@ def check_generation(layout: Layout, site: Site) -> tuple[Finding, ...]:
 def check_web(layout: Layout, site: Site) -> tuple[Finding, ...]:
     """The web server, with a visit over loopback when it runs."""
     certified = vhost.certified(site)
-    visits = facts.visits(site, certified) if systemd.running() else ()
+    live = systemd.running()
+    visits = facts.visits(site, certified) if live else ()
+    unwatched = [unit for unit in site.units.paths if live and not systemd.active(unit)]
     return (
         *judge_server(facts.php_outside(layout), web.lacks(layout, site), site),
         judge_htaccess(site),
-        *judge_certificate(site, certified),
+        *judge_certificate(site, certified, unwatched),
         *(judge_visit(site, visit) for visit in visits),
     )
 

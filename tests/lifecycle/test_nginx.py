@@ -93,7 +93,7 @@ REQUESTS: dict[str, tuple[str, ...]] = dict.fromkeys(
         "/", "/index.php", "/show.php", "/show.php?a=1&b=%20x&c=%C3%BC", "/show.php/extra/path?q=1", "/dir/",
         "/static.txt", "/f%20%C3%BC.txt", "/sp%20ace/sh%20ow.php?x=1", "/%C3%BCml/%C3%A4.php", "/plus+name.php",
         "/a&b.php?c=d", "/permalink/2026/a-post/?page=2", "/index.php/permalink/2026", "/missing.txt", "//show.php",
-        "/404.php", "/500.php", "/own.php", "/.well-known/acme-challenge/token", "/uploads/x.txt",
+        "/404.php", "/500.php", "/own.php", "/html/", "/.well-known/acme-challenge/token", "/uploads/x.txt",
     ),
     (),
 )  # fmt: skip

@@ -367,6 +367,14 @@ def test_a_site_that_waits_for_its_certificate_is_good() -> None:
     assert waiting.seen == "HTTP only, until /c.pem is there"
 
 
+def test_a_certificate_that_nobody_looks_out_for_is_a_warning() -> None:
+    tls = replace(SITE, web=replace(SITE.web, tls=Tls(Path("/c.pem"), Path("/k.pem"), True)))
+    there, unseen = check.judge_certificate(tls, True, ["example-certificate.path"])
+    assert there.good and unseen.level is Level.WARNING
+    assert "example-certificate.path is not active" in unseen.seen
+    assert unseen.fix == "systemctl start example-certificate.path"
+
+
 @pytest.mark.parametrize(
     ("visit", "level"),
     [

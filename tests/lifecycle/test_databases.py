@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Real PostgreSQL and Redis, reached through their sockets from both kinds of jail. The tests tell it in order."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lifecycle import extras
+from tests.lifecycle.bed import Bed
+from tests.lifecycle.server import Server
+
+SITES = {"sealed": "dedicated", "pooled": "shared"}
+DESCRIPTION = """\
+site: {site}
+maintainer: Web Team <web@example.org>
+domains: [{site}.example.org]
+isolation: {isolation}
+php:
+  extensions: [pgsql, redis]
+jail:
+  postgresql: socket
+  redis: socket
+"""
+PAGE = """<?php
+$try = function (callable $work) { try { return $work(); } catch (Throwable $fault) { return $fault->getMessage(); } };
+$me = posix_getpwuid(posix_getuid())['name'];
+$place = 'pgsql:host=/run/postgresql';
+echo json_encode([
+    'pdo' => $try(fn () => (new PDO("$place dbname=$me"))->query('SELECT current_user')->fetchColumn()),
+    'pgsql' => $try(fn () => pg_fetch_result(pg_query(pg_connect("dbname=$me"), 'SELECT current_user'), 0, 0)),
+    'other' => $try(fn () => (new PDO("$place dbname=$me user=postgres"))->query('SELECT 1')),
+    'redis' => $try(function () {
+        $redis = new Redis();
+        $redis->connect('/run/redis/redis-server.sock');
+        $redis->incr('visits');
+        return $redis->get('visits') > 0 && $redis->ping();
+    }),
+]);
+"""
+
+
+@pytest.fixture(scope="module")
+def server(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Two sites, installed before any server is; PHP's extensions come with them."""
+    bed.publish_own_packages()
+    bed.upgrades.publish(*extras.debs(bed.release, ("phpX-pgsql", "phpX-redis", "postgresql", "redis-server")))
+    there = Server(bed, tmp_path_factory.mktemp("dist"))
+    for site, isolation in SITES.items():
+        there.publish(DESCRIPTION.format(site=site, isolation=isolation), f"{site}.yaml")
+    there.install(*(f"site-{site}-jail" for site in SITES))
+    for site, root in (("sealed", "htdocs"), ("pooled", "var/www/pooled/htdocs")):
+        there.write_page("ask.php", PAGE, site, root)
+    yield there
+
+
+def said(server: Server, site: str) -> dict[str, object]:
+    """What a site's PHP says of its databases."""
+    page = server.get("/ask.php", f"{site}.example.org")
+    assert page.status == 200, page
+    return dict(json.loads(page.body))
+
+
+def reached(server: Server, site: str) -> bool:
+    """Whether a site is let in as itself, and as nobody else."""
+    seen = said(server, site)
+    own = seen["pdo"] == seen["pgsql"] == f"_site-{site}" and seen["redis"] is True
+    return own and "Peer authentication failed" in str(seen["other"])
+
+
+def all_reach(server: Server, patience: float = 60.0) -> None:
+    """Both sites do, in time."""
+    deadline = time.monotonic() + patience
+    while not all(reached(server, site) for site in SITES):
+        assert time.monotonic() < deadline, [said(server, site) for site in SITES]
+        time.sleep(0.5)
+
+
+def levels(server: Server, site: str) -> dict[str, str]:
+    """What `fpmjail check` says of the two servers."""
+    return {one["name"]: one["level"] for one in server.check(site) if one["name"] in ("postgresql", "redis")}
+
+
+def test_without_the_servers_the_sites_are_up_and_check_names_what_is_missing(server: Server) -> None:
+    for site in SITES:
+        seen = said(server, site)
+        assert "No such file or directory" in str(seen["pdo"]) and "No such file or directory" in str(seen["redis"])
+        assert levels(server, site) == {"postgresql": "warning", "redis": "warning"}
+
+
+def test_servers_that_are_installed_later_are_reached_as_the_sites_own_role(server: Server) -> None:
+    server.install("postgresql", "redis-server")
+    server.shell(
+        "sed -i 's/^# *unixsocket .*/unixsocket \\/run\\/redis\\/redis-server.sock/; "
+        "s/^# *unixsocketperm .*/unixsocketperm 777/' /etc/redis/redis.conf; systemctl restart redis-server"
+    )
+    server.shell("systemctl start postgresql")
+    for site in SITES:
+        server.run("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "createuser", f"_site-{site}")
+        server.run(
+            "setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups",
+            "createdb", "--owner", f"_site-{site}", f"_site-{site}",
+        )  # fmt: skip
+    all_reach(server)
+    for site in SITES:
+        assert levels(server, site) == {"postgresql": "good", "redis": "good"}
+        assert server.faults(site) == []
+
+
+def test_a_restart_of_the_servers_is_survived(server: Server) -> None:
+    server.shell("systemctl restart postgresql redis-server")
+    all_reach(server)
+
+
+def test_a_reinstall_of_the_servers_is_survived(server: Server) -> None:
+    server.shell("systemctl stop postgresql redis-server; rm -rf /run/postgresql /run/redis")
+    server.apt("install", "--reinstall", "redis-server", "postgresql-common")
+    server.shell("systemd-tmpfiles --create; systemctl restart postgresql redis-server")
+    all_reach(server)
+
+
+def test_a_command_in_the_jail_reaches_them_too(server: Server) -> None:
+    for site in SITES:
+        connected = f"new PDO('pgsql:host=/run/postgresql dbname=_site-{site}')"
+        code = f"echo ({connected})->query('SELECT 6*7')->fetchColumn();"
+        assert server.run("fpmjail", "exec", site, "--", "php", "-r", code).stdout.strip() == "42"
