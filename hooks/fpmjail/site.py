@@ -149,7 +149,7 @@ class Units:
 
 @dataclass(frozen=True, slots=True)
 class Filesystem:
-    """What the service binds into the jail, and what it may write there; `read_only` pairs an outside with its inside."""
+    """What the service binds into the jail, and what it may write there; `read_only` are pairs of source and place."""
 
     bind: tuple[Path, ...]
     writable: tuple[Path, ...]
