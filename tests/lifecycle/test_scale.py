@@ -189,13 +189,13 @@ def test_after_an_upgrade_of_libc_new_requests_do_not_wait_for_a_long_one(server
     server.bed.publish_upgrade("libc6", round=5)
     before = server.truth("alpha")["generation"]
     options = {"slow_seconds": 1, "timeout": SHORT}
-    with long_request(server, "alpha"):
-        with (
-            Load(server.container, host="alpha.example.org", path="/load.php", **options) as busy,
-            Load(server.container, host="beta.example.org", path="/load.php", **options) as other,
-        ):
-            server.apt("upgrade")
-            server.settle()
+    with (
+        long_request(server, "alpha"),
+        Load(server.container, host="alpha.example.org", path="/load.php", **options) as busy,
+        Load(server.container, host="beta.example.org", path="/load.php", **options) as other,
+    ):
+        server.apt("upgrade")
+        server.settle()
     for report in (busy.report(), other.report()):
         assert report.requests > 20 and not report.failed, report
     until(lambda: server.run("fpmjail", "tend").good and services(server, "alpha") == ["site-alpha-jail.service"])
