@@ -291,7 +291,9 @@ def prepare_units(site: Site, before: State, around: Surroundings) -> None:
     """Let systemd read the units and mount the image; a changed profile is mounted anew. Raises SiteFault."""
     if not around.live:
         return
-    systemd.systemctl("daemon-reload")
+    units = (*site.units.mounts, *site.units.paths, *cron.units(site), *filter(None, (site.units.socket,)))
+    own = (*units, site.units.standby, *(() if site.shared else (site.units.service,)))
+    systemd.follow((UNITS / unit for unit in own if unit), systemd.loaded() if under_dpkg() else 0.0)
     if before.profile and before.profile != site.profile.id:
         unmount_image(site)
     if site.filesystem.read_only and own_mounts(site):  # the version before had mount units
@@ -302,6 +304,11 @@ def prepare_units(site: Site, before: State, around: Surroundings) -> None:
         raise SiteFault(
             f"the image cannot be mounted: {answer.words}", f"see: systemctl status {site.units.mounts[0]!r}"
         )
+
+
+def under_dpkg() -> bool:
+    """True in a maintainer script: what an administrator has changed, systemd reads anew whenever he asks for it."""
+    return "DPKG_MAINTSCRIPT_NAME" in os.environ
 
 
 def unmount_image(site: Site) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,20 @@ def properties(unit: str, *names: str) -> dict[str, str]:
     answer = run(["systemctl", "show", "--property", ",".join(names), unit])
     shown = dict(line.split("=", 1) for line in answer.words.splitlines() if "=" in line)
     return {name: shown.get(name, "") for name in names}
+
+
+def loaded() -> float:
+    """When systemd last read all its units, in seconds since 1970; 0 when it does not tell."""
+    shown = run(["systemctl", "show", "--property=UnitsLoadTimestampMonotonic"]).words.partition("=")[2]
+    return time.time() - time.monotonic() + int(shown) / 1e6 if shown.isdigit() and int(shown) else 0.0
+
+
+def follow(units: Iterable[Path], known: float) -> None:
+    """Let systemd read its units unless it has done so since these changed: the first of many packages that dpkg has
+    unpacked does it for all of them. What dpkg writes has any time of modification, but a true ctime."""
+    changed = [path.lstat().st_ctime for path in units if path.is_symlink() or path.exists()]
+    if not changed or not max(changed) + 1.0 < known <= time.time():
+        systemctl("daemon-reload")
 
 
 def up(*patterns: str) -> dict[str, int]:
