@@ -203,10 +203,59 @@ def test_after_an_upgrade_of_libc_new_requests_do_not_wait_for_a_long_one(server
     server.assert_true_to_host("beta")
 
 
+MORE = 27  # sites that nobody asks for
+FORGE = """
+cd /usr/share/fpmjail/sites
+for number in $(seq "$1" "$2"); do
+    mkdir "idle$number"
+    sed "s/beta/idle$number/g" beta/site.json >"idle$number/site.json"
+done
+"""
+TRACE = """
+php=$(echo /etc/php/*/fpm/php.ini)
+echo "; $1" >>"$php"
+strace -f -qq -o "/root/trace.$1" -e trace=%file,%process,fchmod,fchown fpmjail refresh
+"""
+WRITES = ("mkdir", "rename", "unlink", "rmdir", "symlink", "link", "chmod", "chown", "mknod", "utime", "O_CREAT")
+
+
+def refreshed(server: Server, mark: str) -> list[str]:
+    """The system calls that concern files and processes, of a refresh that brings a new generation."""
+    server.shell("systemctl stop fpmjail-refresh.path fpmjail-live.path; systemctl stop 'fpmjail-refresh*.service'")
+    assert answered(server, "alpha") == answered(server, "beta") == "token abc\n"
+    said = server.run("sh", "-euc", TRACE, "trace", mark, timeout=600).stdout
+    assert "switched to a new generation" in said
+    return server.read(f"/root/trace.{mark}").splitlines()
+
+
+def test_a_refresh_touches_nothing_of_sites_that_do_not_run(server: Server) -> None:
+    few = refreshed(server, "few")
+    server.run("sh", "-euc", FORGE, "forge", "1", str(MORE))
+    try:
+        many = refreshed(server, "many")
+    finally:
+        server.shell("rm -r /usr/share/fpmjail/sites/idle*")
+    started = [sum("execve(" in call and call.endswith("= 0") for call in calls) for calls in (few, many)]
+    about = [call for call in many if "/idle" in call]
+    assert not [call for call in about if any(word in call for word in WRITES)]
+    assert not [call for call in about if "/usr/share/fpmjail/sites/idle" not in call]
+    assert len(about) <= 20 * MORE
+    # Waiting for a master to come up takes a few looks more or less.
+    assert started[1] <= started[0] + 10, started
+
+
+def reloads(server: Server) -> int:
+    """How often systemd has read all units anew; its versions end the word by one dot or three."""
+    lines = server.journal("-o", "cat", "_PID=1", lines=100000).splitlines()
+    return sum(line in ("Reloading.", "Reloading...") for line in lines)
+
+
 def test_a_site_can_change_who_mounts_its_image(server: Server) -> None:
+    before = reloads(server)
     for name, mounts in (("alpha", "private"), ("beta", "host")):
         server.publish(description(name, mounts, "98M", "1.2.0"), f"{name}.yaml")
     server.install("site-alpha-jail", "site-beta-jail")
+    assert reloads(server) == before + 1, "once for all packages of a run"
     table = server.read("/proc/self/mountinfo")
     assert "/jails/alpha/" not in table and "/jails/beta/.image " in table
     for name in ("alpha", "beta"):
