@@ -6,15 +6,24 @@
 PYTHON := .venv/bin/python
 WORKERS ?= 2
 SECONDS ?= 3600
+INTERRUPTIONS ?= 1000
+ROWS ?=
+SITES ?= 1000
+BENCH_REPEAT ?= 5
+RELEASE ?= trixie
 PYTEST := $(PYTHON) -m pytest --timeout 1200 --durations 15
 
-.PHONY: help demo test unit soak lint deb trees host clean clean-cache
+.PHONY: help demo test unit attacks-table soak bench lint deb trees host clean clean-cache
 
 help:
 	@echo "make demo         build everything, install a site in a throw-away container, upgrade under load, show it"
 	@echo "make test         every test, on both releases (about half an hour on two cores)"
 	@echo "make unit         the fast tests, no root needed"
-	@echo "make soak         the fuzzer of the restricted shell for SECONDS=3600, with what it finds shown"
+	@echo "make attacks-table  try every attack on both releases, write docs/attacks.md anew"
+	@echo "make soak         the fuzzers of the restricted shell and of all parsers, SECONDS=3600 each, then"
+	@echo "                  INTERRUPTIONS=1000 kills and power cuts"
+	@echo "make bench        speed, memory and disk against their rivals, into docs/bench.md; ROWS=noop,build SITES=1000"
+	@echo "                  BENCH_REPEAT=5 RELEASE=trixie"
 	@echo "make lint         ruff, mypy, shellcheck"
 	@echo "make deb          the packages of both releases, into build/"
 	@echo "make clean        remove what these commands made in this directory"
@@ -29,8 +38,19 @@ test: host .venv/ready trees
 unit: .venv/ready
 	$(PYTEST) tests/unit
 
+attacks-table: host .venv/ready trees
+	$(PYTEST) --numprocesses $(WORKERS) --dist loadgroup --update-golden -k "not manual_has" tests/attacks || true
+	$(PYTHON) -m tests.attacks.table
+	$(PYTEST) tests/attacks/test_table.py
+
 soak: host .venv/ready
 	$(PYTHON) -m tests.shell.soak $(SECONDS)
+	$(PYTHON) -m tests.fuzz.soak $(SECONDS)
+	$(PYTHON) -m tests.lifecycle.campaign $(INTERRUPTIONS)
+
+bench: host .venv/ready
+	$(PYTHON) -m tests.bench --rows "$(ROWS)" --sites $(SITES) --repeat $(BENCH_REPEAT) --release $(RELEASE) \
+		--document docs/bench.md
 
 lint: .venv/ready
 	$(PYTHON) -m pytest tests/test_linters.py -k "not man_pages"

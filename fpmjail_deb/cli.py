@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from fpmjail_deb import __version__, comparing, fleet, names, published, rules, schema
+from fpmjail_deb import __version__, comparing, fleet, names, publish_command, published, rules, schema
 from fpmjail_deb.building import Order, Result, build_all, only_one
 from fpmjail_deb.comparing import Compared, Moment
 from fpmjail_deb.contents import Directory, File, PackagePlan, Symlink
@@ -26,10 +26,12 @@ from fpmjail_deb.description import warnings
 from fpmjail_deb.difference import Difference
 from fpmjail_deb.errors import BuildError, DescriptionError, Problem, UsageError, printable, quote
 from fpmjail_deb.folder import Folder, read_folder
+from fpmjail_deb.importing.existing import Wanted, import_site
 from fpmjail_deb.progress import Progress
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.rules import RejectedError
 from fpmjail_deb.site import Site
+from fpmjail_deb.source_tree import as_in_the_tree, source_files, write_source
 from fpmjail_deb.starter import WORDPRESS, starter
 
 DEFAULT_EPOCH = 1767225600  # 2026-01-01T00:00:00Z: the same input makes the same package on every day
@@ -44,11 +46,13 @@ jail, its virtual host. The package is for servers that have the package fpmjail
 EXAMPLES = """\
 examples:
   fpmjail-deb new shop                       write shop.yaml, with every key and its meaning
+  fpmjail-deb import pool.conf vhost.conf    write the description of a site that a server has already
   fpmjail-deb check shop.yaml                find all mistakes
   fpmjail-deb plan shop.yaml                 show what the packages will hold
   fpmjail-deb build shop.yaml -o dist        make dist/site-shop-jail_1.0.0+deb13_all.deb, ...
   fpmjail-deb build sites/ -o dist           the same for every description below sites/, as far as it changed
   fpmjail-deb diff sites/ --against dist     tell what the next build would change
+  fpmjail-deb publish /srv/repository dist   put what is new into a signed repository for apt
 
 what several sites have in common stands in sites/defaults.yaml
 
@@ -63,6 +67,16 @@ environment:
 
 see also: fpmjail-deb(1), fpmjail-site(5)"""
 
+IMPORT_EXAMPLES = """\
+examples:
+  fpmjail-deb import /etc/php/8.4/fpm/pool.d/shop.conf /etc/apache2/sites-available/shop.conf
+  fpmjail-deb import pool.d/web1.conf sites-available/*.conf --domain shop.example.org -o sites/shop.yaml
+  fpmjail-deb import shop.conf nginx-shop --name shop --drop-in import.conf
+
+The files are a pool of php-fpm, virtual hosts of Apache (with mod_php or php-fpm) or server blocks of
+nginx, in any order. Nothing else is read and nothing is run. Every value has a comment that says where it
+comes from; what no key can say stands at the end, with what to do about it."""
+
 NEW_EXAMPLES = """\
 examples:
   fpmjail-deb new shop                     shop.yaml, every key with its meaning, defaults as comments
@@ -76,6 +90,14 @@ examples:
 
 A mistake is told as file:line:column: key: what was expected and found; what to do about it.
 Two sites with the same account, user number, host name or timer are mistakes too."""
+
+SOURCE_EXAMPLES = """\
+examples:
+  fpmjail-deb source shop.yaml --release trixie -o shop && cd shop && dpkg-buildpackage -us -uc
+
+The tree is an ordinary Debian source package, with the description in debian/fpmjail.yaml, for teams
+that build with dh(1): its package is the one that `fpmjail-deb build` makes. From then on
+debian/changelog has the version and the release."""
 
 PLAN_EXAMPLES = """\
 examples:
@@ -101,6 +123,8 @@ examples:
   fpmjail-deb diff sites/ --against dist   the same for every site and the last of its packages in dist
 
 exit status: 0 no difference, 1 a difference, 2 something could not be compared"""
+
+PUBLISH_ABOUT = "put packages into a signed repository for apt"
 
 SCHEMA_EXAMPLES = """\
 examples:
@@ -192,6 +216,21 @@ def _new_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wordpress", action="store_true", help="begin with values that suit WordPress")
 
 
+def _import_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", type=Path,
+        help="a pool of php-fpm, virtual hosts of Apache or server blocks of nginx",
+    )  # fmt: skip
+    parser.add_argument("--name", metavar="NAME", help="the name of the site; that of its host name without it")
+    parser.add_argument("--pool", metavar="POOL", help="which pool, if there are several")
+    parser.add_argument("--domain", metavar="HOST", help="which site, if there are several: one of its host names")
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="the file to write; NAME.yaml without it")
+    parser.add_argument(
+        "--drop-in", metavar="FILE", type=Path, dest="drop_in",
+        help="write what the web server can keep beside the description here: logins, redirects, ...",
+    )  # fmt: skip
+
+
 def _plan_options(parser: argparse.ArgumentParser) -> None:
     _descriptions_option(parser)
     _release_option(parser)
@@ -237,13 +276,57 @@ def _schema_options(parser: argparse.ArgumentParser) -> None:
 def _new(options: argparse.Namespace) -> int:
     name = _site_name(options.name)
     path: Path = options.output or Path(f"{name}.yaml")
-    text = starter(name, _maintainer(os.environ), WORDPRESS if options.wordpress else {})
+    _write_new(path, starter(name, _maintainer(os.environ), WORDPRESS if options.wordpress else {}), "-o")
+    print(f"{path} is written: edit it, then run fpmjail-deb check {shlex.quote(str(path))}")
+    return 0
+
+
+def _write_new(path: Path, text: str, option: str) -> None:
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise UsageError(f"{path} exists already", "remove it, or write another with -o") from None
-    print(f"{path} is written: edit it, then run fpmjail-deb check {shlex.quote(str(path))}")
+        raise UsageError(f"{path} exists already", f"remove it, or write another with {option}") from None
+
+
+def _import(options: argparse.Namespace) -> int:
+    name = _site_name(options.name) if options.name else None
+    files = {printable(str(path)): _bytes_of(path) for path in options.files}
+    site = import_site(files, Wanted(_maintainer(os.environ), name, options.pool, options.domain))
+    path: Path = options.output or Path(f"{site.name}.yaml")
+    _write_new(path, site.description, "-o")
+    print(f"{path} is written: look at {_count(site.remarks, 'remark')} at its end")
+    if options.drop_in and site.drop_in:
+        _write_new(options.drop_in, site.drop_in, "--drop-in")
+        print(f"{options.drop_in} is written, for /etc/fpmjail/sites/{site.name}/{site.server}.d on the server")
+    return 0
+
+
+def _bytes_of(path: Path) -> bytes:
+    if not path.is_file():
+        raise UsageError(f"{path} is no file", "name a pool, or a virtual host of Apache or nginx")
+    return path.read_bytes()
+
+
+def _source_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("description", metavar="FILE", type=Path, help="a site description")
+    parser.add_argument("-o", "--output", metavar="DIR", type=Path, help="the directory of the tree; site-NAME-jail")
+    _release_option(parser)
+
+
+def _source(options: argparse.Namespace) -> int:
+    sites = _chosen(_flawless([options.description]).sites, options)
+    if len(sites) != 1:
+        raise UsageError(f"{options.description}: expected one description, found {len(sites)}", "name its file")
+    site = sites[0]
+    if {place.file for _, place in site.origins} != {site.file}:
+        raise UsageError(f"{site.file}: a part of the site is in defaults.yaml", "write it into the description itself")
+    release = _releases(site, options.release)[0]
+    text = Path(site.file).read_text(encoding="utf-8-sig")
+    made = comparing.planned(as_in_the_tree(site, text), release, None, _moment())
+    path: Path = options.output or Path(made.package)
+    write_source(source_files(made, text), path)
+    print(f"{path} is written, for {release}: now cd {shlex.quote(str(path))} && dpkg-buildpackage -us -uc")
     return 0
 
 
@@ -419,12 +502,20 @@ def _schema(options: argparse.Namespace) -> int:
     return 0
 
 
+def _publish(options: argparse.Namespace) -> int:
+    with _ending():
+        return publish_command.run(options)
+
+
 COMMANDS = (
     Command("new", "write a description to start from", NEW_EXAMPLES, _new_options, _new),
+    Command("import", "write the description of a site that a server has", IMPORT_EXAMPLES, _import_options, _import),
     Command("check", "find all mistakes in descriptions", CHECK_EXAMPLES, _descriptions_option, _check),
     Command("plan", "show what the packages will hold", PLAN_EXAMPLES, _plan_options, _plan),
     Command("build", "make the packages that changed", BUILD_EXAMPLES, _build_options, _build),
+    Command("source", "write a Debian source package for dh(1)", SOURCE_EXAMPLES, _source_options, _source),
     Command("diff", "tell what a package changes against another", DIFF_EXAMPLES, _diff_options, _diff),
+    Command("publish", PUBLISH_ABOUT, publish_command.EXAMPLES, publish_command.add_options, _publish),
     Command("schema", "print the JSON Schema of descriptions", SCHEMA_EXAMPLES, _schema_options, _schema),
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -140,13 +140,14 @@ class PackagePlan:
 
 def with_parents(entries: tuple[File | Symlink, ...]) -> tuple[Entry, ...]:
     """Return the entries and all directories above them, sorted."""
-    directories = {
-        Directory(str(parent))
-        for entry in entries
-        for parent in PurePosixPath(entry.path).parents
-        if str(parent) != "."
-    }
-    return tuple(sorted((*entries, *directories), key=lambda entry: entry.path))
+    directories = {parent for entry in entries for parent in _above(entry.path)}
+    return tuple(sorted((*entries, *map(Directory, directories)), key=lambda entry: entry.path))
+
+
+def _above(path: str) -> Iterator[str]:
+    """Yield the directories on the way to a plain path."""
+    names = path.split("/")
+    return ("/".join(names[:end]) for end in range(1, len(names)))
 
 
 def _entry_json(entry: Entry) -> Mapping[str, object]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, cast
 
-from fpmjail_deb import capabilities, document, mail, names, programs, schema
+from fpmjail_deb import capabilities, document, mail, names, network, programs, schema
 from fpmjail_deb.document import Mapping, Node, Refused, Scalar, join
 from fpmjail_deb.errors import DescriptionError, Problem, quote
 from fpmjail_deb.layers import layered, of_one_site
@@ -26,6 +26,8 @@ from fpmjail_deb.site import (
     Location,
     Mail,
     MailTls,
+    Network,
+    NetworkDeny,
     Php,
     Pool,
     Proc,
@@ -328,7 +330,7 @@ def _check_body_size(values: Values, reading: Reading) -> None:
 
 
 def _check_limits(values: Values, reading: Reading) -> None:
-    for row in (schema.MEMORY, schema.TASKS):
+    for row in (schema.MEMORY, schema.TASKS, schema.CPU_WEIGHT, schema.IO_WEIGHT):
         if _shared(values) and row.path in reading.origins:
             message = "in shared isolation PHP's processes belong to Debian's PHP-FPM, which has no limits for one site"
             hint = "leave it out: memory_limit in php.settings times php.pool.max_children is the limit there is"
@@ -457,6 +459,49 @@ def _check_mail_has_its_program(values: Values, reading: Reading) -> None:
         reading.refuse(reading.origins[rows[0].path], rows[0].path, message, "leave out jail.libraries: bind")
 
 
+JIT_SETTINGS = ("opcache.jit", "opcache.jit_buffer_size", "pcre.jit")
+
+
+def _check_jit(values: Values, reading: Reading) -> None:
+    if not values.have(schema.JIT, schema.SETTINGS, schema.ISOLATION):
+        return
+    path = schema.JIT.path
+    if _shared(values) and path in reading.origins:
+        message = "in shared isolation Debian's PHP-FPM decides, for all of its sites"
+        reading.refuse(reading.origins[path], path, message, "leave it out")
+    for name, _ in values[schema.SETTINGS]:
+        if name in JIT_SETTINGS and not _shared(values) and not values[schema.JIT]:
+            place = join(schema.SETTINGS.path, name)
+            message = "the jail executes nothing that was written to memory"
+            reading.refuse(reading.origins[place], place, message, "leave it out, or add `jit: true` to php")
+
+
+_NETWORK = (schema.JAIL_NETWORK_DENY, schema.JAIL_NETWORK_ALLOW)
+
+
+def _check_network(values: Values, reading: Reading) -> None:
+    given = [row for row in _NETWORK if row.path in reading.origins]
+    if not given or not values.have(*_NETWORK, schema.ISOLATION):
+        return
+    if _shared(values):
+        message = "in shared isolation PHP's network is that of Debian's PHP-FPM"
+        reading.refuse(_place(reading, *given), given[0].path, message, "leave it out, or take isolation: dedicated")
+    elif values[schema.JAIL_NETWORK_DENY] is NetworkDeny.NONE and values[schema.JAIL_NETWORK_ALLOW]:
+        row = schema.JAIL_NETWORK_ALLOW
+        message = "nothing is denied, so there is nothing to allow"
+        reading.refuse(reading.origins[row.path], row.path, message, "add `deny: all`, or leave it out")
+
+
+def _check_network_has_the_relay(values: Values, reading: Reading) -> None:
+    rows = (*_NETWORK, schema.JAIL_MAIL_RELAY)
+    if not values.have(*rows) or values[schema.JAIL_MAIL_RELAY] is None:
+        return
+    if network.isolated(Network(values[schema.JAIL_NETWORK_DENY], values[schema.JAIL_NETWORK_ALLOW])):
+        row = schema.JAIL_NETWORK_DENY
+        message = "without any network the jail cannot reach the relay of jail.mail"
+        reading.refuse(reading.origins[row.path], row.path, message, "add the relay's address to jail.network.allow")
+
+
 CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_php_version,
     _check_extensions,
@@ -482,6 +527,9 @@ CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_mail_relay_has_a_name,
     _check_shell,
     _check_mail_has_its_program,
+    _check_jit,
+    _check_network,
+    _check_network_has_the_relay,
 )
 """The rules between keys; each keeps silent if one of its keys has a problem of its own."""
 
@@ -525,6 +573,7 @@ def _jail(values: Values) -> Jail:
         postgresql=values[schema.JAIL_POSTGRESQL],
         redis=values[schema.JAIL_REDIS],
         dns=values[schema.JAIL_DNS],
+        network=Network(values[schema.JAIL_NETWORK_DENY], values[schema.JAIL_NETWORK_ALLOW]),
         proc=values[schema.JAIL_PROC],
         shell=values[schema.JAIL_SHELL],
         programs=values[schema.JAIL_PROGRAMS],
@@ -556,7 +605,14 @@ def _php(values: Values) -> Php:
         pool=_pool(values),
         settings=values[schema.SETTINGS],
         env=values[schema.ENVIRONMENT],
-        limits=Limits(memory=values[schema.MEMORY], tasks=values[schema.TASKS]),
+        jit=values[schema.JIT],
+        limits=Limits(
+            memory=values[schema.MEMORY],
+            tasks=values[schema.TASKS],
+            cpu_weight=values[schema.CPU_WEIGHT],
+            io_weight=values[schema.IO_WEIGHT],
+            open_files=values[schema.OPEN_FILES],
+        ),
         idle_after=values[schema.IDLE_AFTER],
     )
 

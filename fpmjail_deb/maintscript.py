@@ -71,6 +71,7 @@ def snippets(
         Snippet(Event.PURGE, "purge-virtual-host", ("web.server",)),
         *((Snippet(Event.PURGE, "purge-sftp", ("sftp",)),) if sftp else ()),
         Snippet(Event.PURGE, "purge-units", ("site", "web.tls", "cron")),
+        Snippet(Event.PURGE, "purge-parents", ("site",)),
     )
 
 

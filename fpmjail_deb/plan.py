@@ -127,7 +127,11 @@ def _rendered(site: Site, names: SiteNames, values: Mapping[str, object]) -> tup
         f"usr/share/doc/{names.package}/copyright": "copyright",
     }
     if site.isolation is Isolation.DEDICATED:
-        templates |= {f"{UNITS}/{names.service_unit}": "service", f"{UNITS}/{names.socket_unit}": "socket"}
+        templates |= {
+            f"{UNITS}/{names.service_unit}": "service",
+            f"{UNITS}/{names.socket_unit}": "socket",
+            f"usr/share/lintian/overrides/{names.package}": "lintian-overrides",
+        }
     if site.web.tls:
         templates[f"{UNITS}/{names.certificate_unit}"] = "certificate.path"
     if site.sftp:

@@ -6,9 +6,11 @@ None names a path of the site: whoever runs something else for the site adds tho
 
 from __future__ import annotations
 
-from fpmjail_deb import names
+from collections.abc import Iterator
+
+from fpmjail_deb import names, network
 from fpmjail_deb.reach import PROC
-from fpmjail_deb.site import Site
+from fpmjail_deb.site import Isolation, Site
 
 Directive = tuple[str, str]
 
@@ -19,6 +21,7 @@ _WALLS: tuple[Directive, ...] = (
     ("AmbientCapabilities", ""),
     ("NoNewPrivileges", "yes"),
     ("PrivateUsers", "yes"),
+    ("PrivateMounts", "yes"),
     ("PrivateDevices", "yes"),
     ("PrivateIPC", "yes"),
     ("RemoveIPC", "yes"),
@@ -35,7 +38,7 @@ _WALLS: tuple[Directive, ...] = (
     ("RestrictRealtime", "yes"),
     ("RestrictSUIDSGID", "yes"),
     ("LockPersonality", "yes"),
-    ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6"),
+    ("LimitCORE", "0"),
     ("SystemCallArchitectures", "native"),
     ("SystemCallFilter", "@system-service"),
     ("SystemCallFilter", "~@privileged @resources"),
@@ -51,4 +54,22 @@ _ERROR: Directive = ("SystemCallErrorNumber", "EPERM")
 def sandbox(site: Site) -> tuple[Directive, ...]:
     """Return the directives in the order in which systemd must read them: later filters change earlier ones."""
     slow_log = (_SLOW_LOG,) if site.php.pool.slow_log else ()
-    return (("Slice", names.slice_unit(site.name)), *_WALLS, *PROC[site.jail.proc], *slow_log, _ERROR)
+    return (
+        ("Slice", names.slice_unit(site.name)),
+        *_WALLS,
+        *network.directives(site.jail.network),
+        *_limits(site),
+        *PROC[site.jail.proc],
+        *slow_log,
+        _ERROR,
+    )
+
+
+def _limits(site: Site) -> Iterator[Directive]:
+    """The kernel's own limits, which hold where the slice's do not: on hosts without cgroups of version 2.
+
+    LimitNPROC= counts the processes of the site's user; pages of a shared site are no business of this list.
+    """
+    yield "LimitNOFILE", str(site.php.limits.open_files)
+    if site.isolation is Isolation.DEDICATED:
+        yield "LimitNPROC", str(site.php.limits.tasks)

@@ -15,7 +15,7 @@ from typing import Any, Generic
 
 import yaml
 
-from fpmjail_deb import capabilities, jail_rules, jobs, keys, mail, programs, rules
+from fpmjail_deb import capabilities, jail_rules, jobs, keys, mail, network, programs, rules
 from fpmjail_deb.document import join
 from fpmjail_deb.jail_rules import AllOr
 from fpmjail_deb.release import BUILT_IN, CHARSETS, PART_OF, RELEASES
@@ -29,6 +29,7 @@ from fpmjail_deb.site import (
     Libraries,
     MailTls,
     Mounts,
+    NetworkDeny,
     Proc,
     ProcessManager,
     Program,
@@ -243,9 +244,10 @@ REQUEST_TIMEOUT: Field[int] = Field(
 SLOW_LOG: Field[int] = Field(
     "php.pool.slow_log",
     rules.duration(0, DAY),
-    "After what time a request is written to the slow log, with the lines it is at; 0 is never.",
+    "After what time a request is written to the slow log, with the lines it is at; 0 is never. For this the site's "
+    "processes may look into one another with ptrace(2), which they cannot do otherwise.",
     example="5s",
-    default="10s",
+    default="0",
 )
 SETTINGS: Field[tuple[tuple[str, str], ...]] = Field(
     "php.settings",
@@ -286,6 +288,35 @@ IDLE_AFTER: Field[int] = Field(
     "starts it again, in about a quarter of a second. Looked at once a minute; 0 is never.",
     example="1h",
     default="10m",
+)
+CPU_WEIGHT: Field[int] = Field(
+    "php.limits.cpu_weight",
+    rules.whole_number(1, 10000),
+    "With `dedicated`: the site's share of the processors while others want them too; each site has 100.",
+    example="50",
+    default="100",
+)
+IO_WEIGHT: Field[int] = Field(
+    "php.limits.io_weight",
+    rules.whole_number(1, 10000),
+    "With `dedicated`: the same for the disks.",
+    example="50",
+    default="100",
+)
+OPEN_FILES: Field[int] = Field(
+    "php.limits.open_files",
+    rules.whole_number(64, 524288),
+    "How many files and connections each process may have open.",
+    example="4096",
+    default="1024",
+)
+JIT: Field[bool] = Field(
+    "php.jit",
+    rules.boolean(),
+    "With `dedicated`: whether PHP may make machine code while it runs, for regular expressions and in OPcache. "
+    "Without, nothing that PHP or its programs can write to in memory is ever executed; node and java need it too.",
+    example="true",
+    default="false",
 )
 SERVER: Field[WebServer] = Field(
     "web.server",
@@ -412,6 +443,22 @@ JAIL_DNS: Field[Dns] = Field(
     "(`hosts`), or localhost only (`none`).",
     example="hosts",
     default="resolver",
+)
+JAIL_NETWORK_DENY: Field[NetworkDeny] = Field(
+    "jail.network.deny",
+    rules.choice(NetworkDeny),
+    "With `dedicated`: whether PHP, jobs and `fpmjail exec` reach no network (`all`), not even the server's own "
+    "loopback; sockets of `jail.mysql` and its like still work.",
+    example="all",
+    default="none",
+)
+JAIL_NETWORK_ALLOW: Field[tuple[str, ...]] = Field(
+    "jail.network.allow",
+    ListRule(network.reachable(), "addresses"),
+    "With `deny: all`: what they reach nevertheless, addresses and networks, or `localhost`. Names need the address of "
+    "the server's resolver.",
+    example="[localhost, 192.0.2.0/24, 2001:db8::1]",
+    default="[]",
 )
 JAIL_PROC: Field[Proc] = Field(
     "jail.proc",
@@ -554,9 +601,10 @@ FIELDS: tuple[Field[Any], ...] = (
     PHP_VERSION, EXTENSIONS,
     PROCESS_MANAGER, MAX_CHILDREN, START_SERVERS, MIN_SPARE_SERVERS, MAX_SPARE_SERVERS,
     IDLE_TIMEOUT, MAX_REQUESTS, REQUEST_TIMEOUT, SLOW_LOG,
-    SETTINGS, ENVIRONMENT, MEMORY, TASKS, IDLE_AFTER,
+    SETTINGS, ENVIRONMENT, JIT, MEMORY, TASKS, CPU_WEIGHT, IO_WEIGHT, OPEN_FILES, IDLE_AFTER,
     SERVER, DOCUMENT_ROOT, FRONT_CONTROLLER, HTACCESS, TLS, CERTIFICATE, KEY, REDIRECT, HEADERS, ACCESS_LOG,
-    JAIL_CHARSETS, JAIL_LOCALES, JAIL_TIME_ZONES, JAIL_MYSQL, JAIL_POSTGRESQL, JAIL_REDIS, JAIL_DNS, JAIL_PROC,
+    JAIL_CHARSETS, JAIL_LOCALES, JAIL_TIME_ZONES, JAIL_MYSQL, JAIL_POSTGRESQL, JAIL_REDIS, JAIL_DNS,
+    JAIL_NETWORK_DENY, JAIL_NETWORK_ALLOW, JAIL_PROC,
     JAIL_SHELL, JAIL_PROGRAMS, JAIL_MAIL, JAIL_MAIL_RELAY, JAIL_MAIL_FROM, JAIL_MAIL_SENDER, JAIL_MAIL_TLS,
     JAIL_MAIL_USER, JAIL_MAIL_TIMEOUT,
     JAIL_CAPABILITIES, JAIL_LIBRARIES, JAIL_MOUNTS,

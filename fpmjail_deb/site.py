@@ -59,6 +59,13 @@ class Dns(Enum):
     NONE = "none"
 
 
+class NetworkDeny(Enum):
+    """What network the jail does not reach."""
+
+    NONE = "none"
+    ALL = "all"
+
+
 class Proc(Enum):
     """What the jail sees in /proc; `host` shows every process of the server."""
 
@@ -133,10 +140,16 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What systemd allows the whole site: memory as systemd writes it (`1G`), processes and threads."""
+    """What systemd allows the whole site: memory as systemd writes it (`1G`), processes and threads, its weights.
+
+    `open_files` counts for each process.
+    """
 
     memory: str
     tasks: int
+    cpu_weight: int
+    io_weight: int
+    open_files: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +161,7 @@ class Php:
     pool: Pool
     settings: tuple[tuple[str, str], ...]
     env: tuple[tuple[str, str], ...]
+    jit: bool
     limits: Limits
     idle_after: int
 
@@ -201,6 +215,14 @@ class Mail:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """What the jail reaches; `allow` are exceptions from `deny`, as IPAddressAllow= takes them."""
+
+    deny: NetworkDeny
+    allow: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Jail:
     """What the jail holds and reaches beside PHP; `timezones` None means all of them, `mail` None no mail."""
 
@@ -211,6 +233,7 @@ class Jail:
     postgresql: ServerSocket
     redis: ServerSocket
     dns: Dns
+    network: Network
     proc: Proc
     shell: Shell
     programs: tuple[Program, ...]

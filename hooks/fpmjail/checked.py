@@ -49,7 +49,7 @@ def recall(layout: Layout, name: str) -> Summary | None:
     try:
         found = json.loads(place(layout, name).read_bytes())
         return Summary(str(found["when"]), int(found["bad"]), int(found["warning"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

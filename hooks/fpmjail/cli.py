@@ -192,16 +192,17 @@ def rollback(arguments: argparse.Namespace, layout: Layout) -> int:
     """Go back a generation and stay there."""
     from fpmjail import rollback as going_back
 
+    action = going_back.release if arguments.release_hold else going_back.rollback
     try:
-        words = going_back.rollback(layout, arguments.target, release=arguments.release_hold)
+        result = action(layout, arguments.target, arguments.dry_run)
     except going_back.NoWayBack as error:
         complain(str(error))
         return 1
     if arguments.json:
-        show_json({"target": arguments.target, "words": words})
-    for text in () if arguments.json else words:
+        show_json({"target": arguments.target, "done": not arguments.dry_run, **asdict(result)})
+    for text in () if arguments.json else result.words:
         say(text)
-    return 0
+    return 0 if result.good else 1
 
 
 def status(arguments: argparse.Namespace, layout: Layout) -> int:
@@ -220,6 +221,8 @@ def check(arguments: argparse.Namespace, layout: Layout) -> int:
     """Prove that sites work and that they are sealed."""
     from fpmjail import report
 
+    if arguments.isolation:
+        return check_isolation(arguments, layout)
     if not arguments.site and not arguments.all:
         return refuse(arguments, "name a site that is installed, or --all")
     target = arguments.prometheus
@@ -230,6 +233,30 @@ def check(arguments: argparse.Namespace, layout: Layout) -> int:
     except report.UnknownSite as error:
         return refuse(arguments, str(error))
     return show_report(arguments, seen)
+
+
+def check_isolation(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Let sites try to reach each other."""
+    from fpmjail import isolation_run, table
+    from fpmjail.report import UnknownSite
+
+    if len(arguments.site) not in (0, 2) or len(set(arguments.site)) != len(arguments.site):
+        return refuse(arguments, "--isolation takes two sites, the one that tries and the one that is tried, or none")
+    if arguments.nagios or arguments.prometheus:
+        complain("--isolation has no form for monitoring; its exit status says it: 1 when something was reached")
+        return 2
+    try:
+        wanted = isolation_run.chosen(layout, arguments.site)
+    except (UnknownSite, isolation_run.TooFew) as error:
+        return refuse(arguments, str(error))
+    met = []
+    for one in isolation_run.run(layout, wanted, complain):
+        met.append(one)
+        if not arguments.json:
+            print(isolation_run.text(one, table.paper().width, whole=bool(arguments.site)), end="\n\n", flush=True)
+    if arguments.json:
+        show_json(isolation_run.as_json(met))
+    return 0 if all(one.good for one in met) else 1
 
 
 def refuse(arguments: argparse.Namespace, words: str) -> int:
@@ -350,6 +377,7 @@ def parser() -> argparse.ArgumentParser:
     add(commands, reload)
     back = add(commands, rollback)
     back.add_argument("target", metavar="SITE|PROFILE")
+    back.add_argument("--dry-run", action="store_true", help="only say what that would bring back")
     back.add_argument("--release-hold", action="store_true", help="end a hold and follow the host again")
     add(commands, status)
     checking = add(commands, check)
@@ -378,6 +406,7 @@ def add(commands: Any, action: Command, hidden: bool = False) -> argparse.Argume
 def add_check(made: argparse.ArgumentParser) -> None:
     """The options of `fpmjail check`."""
     made.add_argument("--all", action="store_true", help="every site that is switched on, and what belongs to none")
+    made.add_argument("--isolation", action="store_true", help="let sites try to reach each other, or SITE another SITE")
     made.add_argument("--jail-only", action="store_true", help="do not ask the server's own PHP for comparison")
     made.add_argument("--nagios", action="store_true", help="one line and the exit status of a monitoring plugin")
     made.add_argument("--prometheus", metavar="FILE", help="write metrics for node_exporter; - for standard output")

@@ -12,20 +12,10 @@ import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from fpmjail import elf
+from fpmjail.elf import Object
 from fpmjail.host import Host, multiarch
-
-
-@dataclass(frozen=True, slots=True)
-class Object:
-    """What an ELF file says about itself. `machine` tells architectures apart: (class, machine)."""
-
-    machine: tuple[int, str]
-    interpreter: str | None
-    needed: tuple[str, ...]
-    rpath: tuple[str, ...]
-    runpath: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,37 +35,8 @@ def read_object(path: Path) -> Object | None:
     status = path.stat()
     key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
     if key not in _known:
-        _known[key] = _parse(path)
+        _known[key] = elf.read(path)
     return _known[key]
-
-
-def _parse(path: Path) -> Object | None:
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.elffile import ELFFile
-
-    with path.open("rb") as file:
-        try:
-            elf = ELFFile(file)
-            segments = [s for s in elf.iter_segments() if s.header.p_type in ("PT_INTERP", "PT_DYNAMIC")]
-            return _object(elf, {segment.header.p_type: segment for segment in segments})
-        except (ELFError, UnicodeDecodeError, ValueError, KeyError, AttributeError, TypeError):
-            return None
-
-
-def _object(elf: Any, segments: dict[str, Any]) -> Object:
-    tags: dict[str, list[str]] = {"DT_NEEDED": [], "DT_RPATH": [], "DT_RUNPATH": []}
-    if "PT_DYNAMIC" in segments:
-        for tag in segments["PT_DYNAMIC"].iter_tags():
-            name = tag.entry.d_tag
-            if name in tags:
-                tags[name].append(getattr(tag, name[3:].lower()))
-    return Object(
-        machine=(elf.elfclass, str(elf.header.e_machine)),
-        interpreter=segments["PT_INTERP"].get_interp_name() if "PT_INTERP" in segments else None,
-        needed=tuple(tags["DT_NEEDED"]),
-        rpath=tuple(part for value in tags["DT_RPATH"] for part in value.split(":") if part),
-        runpath=tuple(part for value in tags["DT_RUNPATH"] for part in value.split(":") if part),
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from fpmjail import (
     mounts,
     places,
     probe,
+    release,
     sftp,
     state,
     systemd,
@@ -158,7 +159,7 @@ def bring_up(layout: Layout, site: Site, before: State, say: Say) -> State:
     jail.make(layout, site, manifest)
     for fault in filter(None, (mail.password(layout, site)[1],)):
         say(f"mail cannot be sent: {fault}")
-    prepare_units(site, before, around)
+    prepare_units(layout, site, before, around)
     applied = run_php(layout, site, before, around, say)
     host = web.apply(layout, site, on=not before.disabled)
     for words in host.words:
@@ -216,10 +217,12 @@ def remember(layout: Layout, site: Site, before: State, applied: fpm.Applied, ho
     """The state after a successful run."""
     pool = dropin.read(fpm.dropin_directory(layout, site))
     directives = dropin.read(web.dropin_directory(layout, site))
+    now = state.now()
     return State(
         version=site.version,
         profile=site.profile.id,
-        configured=state.now(),
+        configured=now,
+        arrivals=state.arrived(before, site.version, now),
         units=unit_fingerprint(site),
         socket=fingerprint(*((UNITS / site.units.socket,) if site.units.socket else ())),
         isolation=site.isolation,
@@ -287,14 +290,14 @@ def unit_fingerprint(site: Site) -> str:
     return fingerprint(*(UNITS / unit for unit in (*service, *site.units.mounts)))
 
 
-def prepare_units(site: Site, before: State, around: Surroundings) -> None:
-    """Let systemd read the units and mount the image; a changed profile is mounted anew. Raises SiteFault."""
+def prepare_units(layout: Layout, site: Site, before: State, around: Surroundings) -> None:
+    """Let systemd read the units and mount the image; another one than before is mounted anew. Raises SiteFault."""
     if not around.live:
         return
     units = (*site.units.mounts, *site.units.paths, *cron.units(site), *filter(None, (site.units.socket,)))
     own = (*units, site.units.standby, *(() if site.shared else (site.units.service,)))
     systemd.follow((UNITS / unit for unit in own if unit), systemd.loaded() if under_dpkg() else 0.0)
-    if before.profile and before.profile != site.profile.id:
+    if (before.profile and before.profile != site.profile.id) or displaced(layout, site):
         unmount_image(site)
     if site.filesystem.read_only and own_mounts(site):  # the version before had mount units
         handover.stop(site)
@@ -309,6 +312,13 @@ def prepare_units(site: Site, before: State, around: Surroundings) -> None:
 def under_dpkg() -> bool:
     """True in a maintainer script: what an administrator has changed, systemd reads anew whenever he asks for it."""
     return "DPKG_MAINTSCRIPT_NAME" in os.environ
+
+
+def displaced(layout: Layout, site: Site) -> bool:
+    """Whether the jail shows a directory that no longer is the image: it was deleted, and made anew or restored."""
+    place = site.paths.jail / ".image"
+    shown = any(mount.target == str(place) for mount in own_mounts(site))
+    return shown and facts.identity(place) != facts.identity(layout.image(site.profile.id))
 
 
 def unmount_image(site: Site) -> None:
@@ -351,7 +361,8 @@ def start(layout: Layout, site: Site, before: State, applied: fpm.Applied, say: 
     if not answer.good:
         raise SiteFault(f"its socket does not start: {answer.words}", f"see: journalctl -u {site.units.socket}")
     watch_certificate(site, say)
-    new_units = bool(before.units) and before.units != unit_fingerprint(site)
+    # A master that runs although nothing is known of it may have any units and any generation.
+    new_units = before.units != unit_fingerprint(site)
     if (new_units or applied.changed) and handover.look(layout, site).serving:
         take_over(layout, site, new_units)
     prove(layout, site, applied)
@@ -450,6 +461,7 @@ def remove(layout: Layout, name: str, say: Say) -> None:
         state.forget(layout, name)
         checked.forget(layout, name)
         drop_image(layout, site, say)
+    say(release.way_back(layout, site))
 
 
 def end_processes(site: Site) -> None:
@@ -482,9 +494,12 @@ def settle_pools(layout: Layout, site: Site, say: Say) -> None:
 
 
 def drop_image(layout: Layout, site: Site, say: Say) -> None:
-    """Delete the image when this was the last site that used it; copies are made again when needed."""
-    known, _ = sites.installed(layout)
-    if any(one.profile.id == site.profile.id for one in known if one.name != site.name):
+    """Delete the image when this was the last site that used it; copies are made again when needed.
+
+    A site that cannot be read, because it was made for a newer fpmjail perhaps, may be using it.
+    """
+    known, unreadable = sites.installed(layout)
+    if unreadable or any(one.profile.id == site.profile.id for one in known if one.name != site.name):
         return
     try:
         image.remove(layout, site.profile.id)

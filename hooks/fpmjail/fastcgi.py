@@ -11,7 +11,8 @@ from __future__ import annotations
 import socket as sockets
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -183,6 +184,35 @@ def request(
             return _exchange(connection, encode(params, body), deadline, limit)
         except TimeoutError as error:
             raise DeadlineExceeded(f"no complete answer within {timeout:g} s") from error
+
+
+@contextmanager
+def conversation(socket: Path, params: Mapping[str, str], *, timeout: float) -> Iterator[Response]:
+    """Ask, and go on once the first line of the answer's body is there; the script runs until the end of the block.
+
+    It notices then that nobody listens any more. `timeout` in seconds is for that first line. Raises as `request`
+    does.
+    """
+    deadline = time.monotonic() + timeout
+    with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM | sockets.SOCK_CLOEXEC) as connection:
+        try:
+            _connect(connection, socket, deadline)
+            response = _first_line(connection, encode(params, b""), deadline)
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"no answer within {timeout:g} s") from error
+        yield response
+
+
+def _first_line(connection: sockets.socket, question: bytes, deadline: float) -> Response:
+    decoder = Decoder()
+    connection.sendall(question)
+    while not (decoder.finished or b"\n" in bytes(decoder.stdout).partition(b"\r\n\r\n")[2]):
+        connection.settimeout(_remaining(deadline))
+        received = connection.recv(LARGEST_READ)
+        if not received:
+            raise WorkerDied("the connection was closed before the answer began")
+        decoder.feed(received)
+    return parse_response(bytes(decoder.stdout), bytes(decoder.stderr))
 
 
 def _connect(connection: sockets.socket, socket: Path, deadline: float) -> None:

@@ -153,7 +153,7 @@ def read_manifest(layout: Layout, profile_id: str, digest: str | None) -> Manife
         value = json.loads((layout.image(profile_id) / f"{digest}.json").read_bytes())
         entries = tuple(Entry(**entry) for entry in value["entries"])
         manifest = Manifest(value["profile"], value["digest"], value["created"], entries)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     honest = (manifest.profile, manifest.digest, _digest(entries)) == (profile_id, digest, digest)
     return manifest if honest else None
@@ -184,7 +184,7 @@ def known_digest(layout: Layout, profile_id: str) -> str | None:
             return None
         own = all(_same(f"{place}/{name}", wanted) for name, wanted in known["generation"].items())
         return digest if own and all(_same(root + path, seen) for path, seen in known["inputs"].items()) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -281,6 +281,11 @@ def _image_error(error: OSError, place: Path, wanted: Wanted) -> ImageError:
     free = os.statvfs(next(path for path in (place, *place.parents) if path.is_dir()))
     sources = {item.source for item in wanted.items}
     needed = sum(known[1] for path, known in wanted.inputs.items() if known and path in sources)
+    if free.f_files > 0 and free.f_favail < len(wanted.items):
+        return NoSpace(
+            f"no inodes are left for the image in {place}: it needs up to {len(wanted.items)}, "
+            f"{free.f_favail} are free (df -i); the present one stays in use"
+        )
     return NoSpace(
         f"no space for the image in {place}: it needs up to {needed // 1_000_000 + 1} MB, "
         f"{free.f_bavail * free.f_frsize // 1_000_000} MB are free; the present one stays in use"
@@ -581,7 +586,7 @@ def hold(layout: Layout, profile_id: str) -> Hold | None:
     try:
         value: dict[str, Any] = json.loads((layout.image(profile_id) / "hold.json").read_bytes())
         return Hold(str(value["digest"]), str(value["reason"]), str(value["since"]), value["manual"] is True)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -631,7 +636,7 @@ def known_live(place: Path) -> list[tuple[str, str, str | None]]:
     try:
         known = json.loads((place / "inputs.json").read_bytes())["live"]
         return [(name, source, default) for name, source, default in known]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
 
 

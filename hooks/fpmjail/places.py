@@ -95,7 +95,12 @@ def check_account(site: Site, sites: Iterable[Site]) -> Account:
 
 
 def make(layout: Layout, site: Site, owner: Account) -> tuple[str, ...]:
-    """Make the site's directories; returns what an admin should know. Raises SiteFault."""
+    """Make the site's directories; returns what an admin should know. Raises SiteFault.
+
+    Those above them are the package's, but a restored server, or one with a new /var/lib or /var/log, has them not.
+    """
+    for above in (layout.state.parent, layout.state, layout.jails, layout.logs(site.name).parent, layout.admin_sites):
+        root_owned(above, 0, 0o755)
     for inner in around(site):
         root_owned(inner, 0, 0o755)
     root_owned(site.paths.base, 0, 0o755)

@@ -32,6 +32,13 @@ OWN_FILES = frozenset({"passwd", "group", "fpm.conf"})
 PRIVATE = "size=64M,mode=1777,nosuid,nodev,noexec"
 UNCONFIGURED = frozenset({"Slice"})  # a site's slice would count the proof against that site
 LOST_BUS = ("Failed to connect to bus", "not been booted with systemd")
+# systemd.exec(5), "Process Exit Codes": what systemd could not do before it started PHP, mostly in a container
+REFUSALS = {
+    "217": "systemd could not take on the user or set up user namespaces (PrivateUsers=), as in a chroot or in a "
+    "container that forbids them",
+    "226": "systemd could not set up mounts of its own, as in a container that forbids them",
+    "228": "systemd could not filter system calls: the kernel or the container lacks seccomp",
+}
 
 Directives = Sequence[tuple[str, str]]
 
@@ -217,7 +224,8 @@ def _last_words(scratch: Scratch, otherwise: str) -> str:
         if said:
             return probe.printable("; ".join(said))
     state = systemd.properties(f"{scratch.unit}.service", "Result", "ExecMainStatus")
-    return probe.printable(f"{state['Result']} (status {state['ExecMainStatus']}): {otherwise}")
+    why = REFUSALS.get(state["ExecMainStatus"], otherwise)
+    return probe.printable(f"{state['Result']} (status {state['ExecMainStatus']}): {why}")
 
 
 def remove(scratch: Scratch) -> None:

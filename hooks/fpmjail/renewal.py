@@ -162,7 +162,9 @@ def candidate_faults(task: Task, manifest: Manifest) -> tuple[str, ...]:
 
 def refuse(task: Task, manifest: Manifest, faults: tuple[str, ...], decision: Decision = Decision.REFUSED) -> Outcome:
     """The candidate failed: remember it when this run has the last word, and keep it to be looked at."""
-    outcome = task.kept(decision, *faults)
+    outcome = task.kept(
+        decision, *faults, *withheld(task.manifest(image.current(task.layout, task.profile.id)), manifest)
+    )
     if task.mode.final:
         image.set_hold(task.layout, task.profile.id, manifest.digest, "; ".join(faults))
     image.prune(task.layout, task.profile.id, {manifest.digest})
@@ -229,6 +231,12 @@ def blame(stuck: Mapping[str, str]) -> tuple[str, ...]:
 def describe(old: Manifest | None, new: Manifest) -> tuple[str, ...]:
     """What a new generation brings."""
     return package_changes(old, new) if old else (f"{len(new.entries)} entries, {new.size / 1e6:.0f} MB",)
+
+
+def withheld(old: Manifest | None, refused: Manifest) -> tuple[str, ...]:
+    """What the jails do not get with a candidate that was refused."""
+    changed = package_changes(old, refused) if old else ()
+    return (f"kept back: {', '.join(changed)}",) if changed else ()
 
 
 def package_changes(old: Manifest, new: Manifest) -> tuple[str, ...]:

@@ -32,8 +32,7 @@ def once(layout: Layout, mode: Mode, say: Say, profiles: frozenset[str] = frozen
     files.make_directory(layout.run, 0, 0, 0o755)
     with files.lock(layout.lock_file):
         outcomes = refresh.refresh(layout, wanted, mode)
-        remember(layout, outcomes)
-        words = settle(layout, found, outdated=True) if mode.final else ()
+        words = (*remember(layout, outcomes), *(settle(layout, found, outdated=True) if mode.final else ()))
         # Whether Debian's masters have what they should is not to be seen in any stamp.
         settled = not words and (mode.final or not any(site.shared for site in found))
         if not settled:
@@ -71,8 +70,18 @@ def settle(layout: Layout, found: Iterable[sites.Site], outdated: bool = False) 
     return shared.settle(layout, known, outdated)
 
 
-def remember(layout: Layout, outcomes: Iterable[Outcome]) -> None:
-    """Write status.json; a run that found nothing to do only sets its time."""
+def remember(layout: Layout, outcomes: Iterable[Outcome]) -> tuple[str, ...]:
+    """Write status.json; what keeps it from being written, a full disk or one that is read-only, is no reason to stop
+    at: what was done to the jails is done."""
+    try:
+        write(layout, outcomes)
+    except OSError as error:
+        return (f"the outcome cannot be written down: {error}",)
+    return ()
+
+
+def write(layout: Layout, outcomes: Iterable[Outcome]) -> None:
+    """A run that found nothing to do only sets the file's time. Raises OSError."""
     known = recall(layout)
     latest = {outcome.profile: record(outcome) for outcome in outcomes}
     news = [entry for entry in latest.values() if entry["decision"] != Decision.CURRENT.name]
@@ -101,7 +110,7 @@ def recall(layout: Layout) -> dict[str, Any]:
     try:
         content = json.loads(layout.status_file.read_text())
         return {"latest": dict(content["latest"]), "history": list(content["history"])}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {"latest": {}, "history": []}
 
 

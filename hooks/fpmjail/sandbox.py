@@ -6,8 +6,9 @@ from __future__ import annotations
 from fpmjail.site import Site
 from fpmjail.systemd import Answer, in_jail
 
-SHARED_MEMORY = "/dev/shm:size=16M,mode=1777,nosuid,nodev,noexec"
-RUN = "/run:size=1M,mode=0755,nosuid,nodev,noexec"  # bookworm's systemd makes one that all may write, and execute in
+SHARED_MEMORY = "/dev/shm:size=16M,nr_inodes=4096,mode=1777,nosuid,nodev,noexec"
+# bookworm's systemd makes one that all may write, and execute in.
+RUN = "/run:size=1M,nr_inodes=1024,mode=0755,nosuid,nodev,noexec"
 
 
 def directives(site: Site) -> tuple[tuple[str, str], ...]:

@@ -10,10 +10,17 @@ from datetime import UTC, datetime
 from fpmjail import files
 from fpmjail.layout import Layout
 
+KEPT_ARRIVALS = 20
+Arrival = tuple[str, str]
+"""A version, and when it came."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The last configuration of a site; fingerprints tell what has to be done again, times are UTC in ISO form."""
+    """The last configuration of a site; fingerprints tell what has to be done again, times are UTC in ISO form.
+
+    `arrivals` are the versions that came, the last one last.
+    """
 
     version: str = ""
     profile: str = ""
@@ -27,6 +34,12 @@ class State:
     sftp_refused: str | None = None
     disabled: bool = False
     isolation: str = "dedicated"
+    arrivals: tuple[Arrival, ...] = ()
+
+    @property
+    def since(self) -> str:
+        """When the version came."""
+        return self.arrivals[-1][1] if self.arrivals else self.configured or "never"
 
 
 def read(layout: Layout, name: str) -> State | None:
@@ -34,9 +47,18 @@ def read(layout: Layout, name: str) -> State | None:
     try:
         found = json.loads((layout.state / name / "state.json").read_text())
         known = {field.name for field in fields(State)}
-        return State(**{key: value for key, value in found.items() if key in known})
-    except (OSError, ValueError, AttributeError):
+        kept = {key: value for key, value in found.items() if key in known}
+        arrivals = tuple((str(version), str(when)) for version, when in kept.pop("arrivals", ()))
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return None
+    return State(**kept, arrivals=arrivals) if all(_fits(key, value) for key, value in kept.items()) else None
+
+
+def _fits(key: str, value: object) -> bool:
+    """Whether a value is of the kind that this field has."""
+    if key == "disabled":
+        return isinstance(value, bool)
+    return isinstance(value, str) or (value is None and key.endswith("_refused"))
 
 
 def write(layout: Layout, name: str, state: State) -> None:
@@ -53,6 +75,13 @@ def forget(layout: Layout, name: str) -> None:
 def set_disabled(layout: Layout, name: str, disabled: bool) -> None:
     """Remember that an administrator switched the site off, or on again."""
     write(layout, name, replace(read(layout, name) or State(), disabled=disabled))
+
+
+def arrived(before: State, version: str, when: str) -> tuple[Arrival, ...]:
+    """The versions that came, with this one; one that is configured again came when it came."""
+    if before.arrivals and before.arrivals[-1][0] == version:
+        return before.arrivals
+    return (*before.arrivals, (version, when))[-KEPT_ARRIVALS:]
 
 
 def now() -> str:

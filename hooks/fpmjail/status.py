@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from fpmjail import capability, checked, cron, dropin, facts, fpm, image, run, state, systemd, web
+from fpmjail import capability, checked, cron, dropin, facts, fpm, image, release, run, state, systemd, web
 from fpmjail import site as sites
 from fpmjail.layout import Layout
 from fpmjail.site import Profile, Site
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SiteRow:
-    """One site; `service` is systemd's word or `idle`, `check` the last one's outcome, `warnings` say what to do."""
+    """One site; `service` is systemd's word or `idle`, `check` the last one's outcome, `warnings` say what to do.
+
+    `since` is when this version came, `arrivals` are those before it and itself, each with its time.
+    """
 
     name: str
     version: str
@@ -32,6 +35,8 @@ class SiteRow:
     warnings: tuple[str, ...]
     check: str = "never"
     checked: str = ""
+    since: str = "never"
+    arrivals: tuple[state.Arrival, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +56,14 @@ class ImageRow:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What `fpmjail status` shows; `doors` are ways around every jail that are the host's, not ours, to close."""
+    """What `fpmjail status` shows; `doors` are ways around every jail that are the host's, not ours, to close;
+    `removed` are the sites whose package was removed and not purged."""
 
     sites: tuple[SiteRow, ...]
     images: tuple[ImageRow, ...]
     warnings: tuple[str, ...]
     doors: tuple[str, ...]
+    removed: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -77,6 +84,7 @@ def look(layout: Layout) -> Status:
         tuple(image_row(layout, profile, found) for _, profile in sorted(profiles.items())),
         (*map(str, errors), *map(str, problems)),
         facts.php_outside(layout) if systemd.running() else (),
+        removed(layout),
     )
 
 
@@ -93,6 +101,14 @@ def service_word(site: Site, states: Mapping[str, str]) -> str:
         return "active"
     word = states.get(site.units.service, "unknown")
     return "idle" if word == "inactive" and states.get(site.units.socket) == "active" else word
+
+
+def removed(layout: Layout) -> tuple[str, ...]:
+    """The sites that dpkg has removed, or a release upgrade has, and that were not purged."""
+    from fpmjail import leftovers
+
+    present = {path.parent.name for path in layout.sites.glob("*/site.json")}
+    return tuple(sorted(leftovers.packaged(layout) - present))
 
 
 def site_row(layout: Layout, site: Site, service: str) -> SiteRow:
@@ -112,14 +128,17 @@ def site_row(layout: Layout, site: Site, service: str) -> SiteRow:
         warnings=(*site_warnings(layout, site, known), *job_warnings(jobs)),
         check=str(last) if last else "never",
         checked=last.when if last else "",
+        since=known.since if known else "never",
+        arrivals=known.arrivals if known else (),
     )
 
 
 def site_warnings(layout: Layout, site: Site, known: state.State | None) -> tuple[str, ...]:
     """What an admin should do about a site."""
+    foreign = tuple(filter(None, (release.stranger(layout, site),)))
     if known is None:
-        return (f"not configured: dpkg --configure {site.package}",)
-    return (*unapplied(layout, site, known), *refusals(known), *pool_warnings(layout, site, known))
+        return (*foreign, f"not configured: dpkg --configure {site.package}")
+    return (*foreign, *unapplied(layout, site, known), *refusals(known), *pool_warnings(layout, site, known))
 
 
 def pool_warnings(layout: Layout, site: Site, known: state.State) -> tuple[str, ...]:
@@ -175,8 +194,13 @@ def image_row(layout: Layout, profile: Profile, found: list[Site]) -> ImageRow:
         decision=str(last.get("decision", "")),
         hold=hold.reason if hold else "",
         sites=sum(site.profile.id == profile.id for site in found),
-        warnings=image_warnings(profile, current, fresh, hold.reason if hold else "", tuple(last.get("words", ()))),
+        warnings=image_warnings(profile, current, fresh, held(hold), tuple(last.get("words", ()))),
     )
+
+
+def held(hold: image.Hold | None) -> str:
+    """Since when an image is held, and why; empty when it is not."""
+    return f"since {hold.since}, {hold.reason}" if hold else ""
 
 
 def built(layout: Layout, profile: Profile, current: str | None) -> str:
@@ -192,7 +216,8 @@ def image_warnings(
     if current is None:
         return ("there is no generation: fpmjail refresh",)
     if hold:
-        return (f"held: {hold}; to follow the host again: fpmjail rollback --release-hold {profile.id}",)
+        way_out = f"to follow the host again: fpmjail rollback --release-hold {profile.id}"
+        return (f"held {hold}; upgrades of the server do not reach it; {way_out}",)
     return () if fresh else ("; ".join(("the host has newer files: fpmjail refresh", *words)),)
 
 
@@ -225,9 +250,9 @@ def text(seen: Status) -> str:
     from fpmjail import table
 
     sites_table = table.render(
-        ("SITE", "VERSION", "IMAGE", "PHP", "SERVICE", "VHOST", "LAST CHECK", "CONFIGURED"),
+        ("SITE", "VERSION", "SINCE", "IMAGE", "PHP", "SERVICE", "VHOST", "LAST CHECK"),
         [
-            (r.name, r.version, r.image, r.isolation, r.service, "on" if r.enabled else "off", r.check, r.configured)
+            (r.name, r.version, r.since, r.image, r.isolation, r.service, "on" if r.enabled else "off", r.check)
             for r in seen.sites
         ],
     )
@@ -249,6 +274,11 @@ def text(seen: Status) -> str:
         *(f"image {row.profile}: {words}" for row in seen.images for words in row.warnings),
         *seen.warnings,
         *(f"{door} runs as www-data, outside every jail; close it if nothing needs it" for door in seen.doors),
+        *(
+            f"site {name} was removed, its data stays; to have it back: apt install site-{name}-jail; "
+            f"to forget it: apt purge site-{name}-jail"
+            for name in seen.removed
+        ),
     ]
     words = "\n".join(notes) or "nothing needs your hand"
     return "\n\n".join(filter(None, (sites_table, images_table, jobs_table, words)))

@@ -21,22 +21,38 @@ def debs(release: str, packages: Iterable[str]) -> list[Path]:
 
     Raises RuntimeError with apt's words when it cannot.
     """
-    tree = trees.base_tree(release)
+    return _fetched(trees.base_tree(release), release, "install", packages)
+
+
+def release_upgrade(before: str, after: str, packages: Iterable[str]) -> list[Path]:
+    """The .debs with which a server of `before` becomes one of `after`, with these packages of `after` on top.
+
+    Raises RuntimeError as `debs` does.
+    """
+    return _fetched(trees.base_tree(before), after, "dist-upgrade", packages)
+
+
+def _fetched(tree: trees.Tree, release: str, action: str, packages: Iterable[str]) -> list[Path]:
     names = sorted(name.replace("X", trees.PHP[release]) for name in packages)
-    digest = hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]
+    what = names if action == "install" else [release, action, *names]
+    digest = hashlib.sha256(" ".join(what).encode()).hexdigest()[:12]
     finished = tree.directory / "extras" / digest
     with trees.locked(f"{tree.name}-extras-{digest}"):
         if not finished.exists():
             with tempfile.TemporaryDirectory(dir=tree.directory, prefix="fetching-") as directory:
-                shutil.copytree(_fetch(tree, names, Path(directory)), finished)
+                fetched = _fetch(tree, release, [action, *names], Path(directory))
+                copied = finished.with_name(f"copying-{digest}")
+                shutil.rmtree(copied, ignore_errors=True)
+                shutil.copytree(fetched, copied)
+                copied.rename(finished)
     return sorted(finished.glob("*.deb"))
 
 
-def _fetch(tree: trees.Tree, names: list[str], place: Path) -> Path:
+def _fetch(tree: trees.Tree, release: str, wanted: list[str], place: Path) -> Path:
     """Let this machine's apt work out and fetch what is missing, with the tree's packages in place of its own."""
     for name in ("lists/partial", "archives/partial"):
         (place / name).mkdir(parents=True)
-    (place / "sources.list").write_text(_sources(tree))
+    (place / "sources.list").write_text(_sources(tree, release))
     options = [
         f"-oDir::State::Lists={place}/lists",
         f"-oDir::State::Status={tree.root}/var/lib/dpkg/status",
@@ -51,20 +67,19 @@ def _fetch(tree: trees.Tree, names: list[str], place: Path) -> Path:
         "-oAcquire::Languages=none",
         "-oDebug::NoLocking=true",
     ]
-    wanted = ["--yes", "--no-install-recommends", "--download-only", "install", *names]
-    for command in (["update"], wanted):
+    for command in (["update"], ["--yes", "--no-install-recommends", "--download-only", *wanted]):
         done = subprocess.run(["apt-get", *options, *command], capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"apt-get {' '.join(command)}:\n{done.stdout}{done.stderr}")
     return place / "archives"
 
 
-def _sources(tree: trees.Tree) -> str:
+def _sources(tree: trees.Tree, release: str) -> str:
     mirror = trees.host_mirror()
     key = f"[signed-by={tree.root}/{KEYRING}]"
     suites = (
-        (mirror.main, tree.release),
-        (mirror.main, f"{tree.release}-updates"),
-        (mirror.security, f"{tree.release}-security"),
+        (mirror.main, release),
+        (mirror.main, f"{release}-updates"),
+        (mirror.security, f"{release}-security"),
     )
     return "".join(f"deb {key} {uri} {suite} main\n" for uri, suite in suites)

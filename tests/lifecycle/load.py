@@ -29,22 +29,25 @@ echo 'token ', preg_replace('/[^0-9a-f]/', '', $_GET['token'] ?? ''), "\\n";
 """
 GENERATOR = Path(__file__).with_name("load_generator.py")
 PLACE = "/usr/local/lib/load_generator.py"
-END_SECONDS = 60.0
+END_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was sent: counts, the slowest answer in seconds, and each failure (the first 100) with its time of day."""
+    """What was sent: counts, the slowest answer and the slowest one to a short request in seconds, and each failure
+    (the first 100) with its time of day."""
 
     requests: int
     slow_requests: int
     failed: int
     slowest: float
+    slowest_short: float
     failures: tuple[str, ...]
 
 
 class Load:
     """Requests from inside the container, from `__enter__` to `__exit__`; `options` are the generator's.
+    `host` may be several with commas between: short requests go to all of them, slow ones to the first.
 
     `Load(server, host="example.org", path="/load.php", threads=2, slow_seconds=6)`
     """

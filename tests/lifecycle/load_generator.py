@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import itertools
 import json
 import secrets
 import sys
@@ -25,6 +26,7 @@ class Tally:
     slow_requests: int = 0
     failed: int = 0
     slowest: float = 0.0
+    slowest_short: float = 0.0
     failures: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -33,6 +35,7 @@ class Tally:
             self.requests += 1
             self.slow_requests += busy > 0
             self.slowest = max(self.slowest, seconds)
+            self.slowest_short = self.slowest_short if busy else max(self.slowest_short, seconds)
             if failure:
                 self.failed += 1
                 self.failures.append(f"{time.strftime('%H:%M:%S')} after {seconds:.2f} s (busy {busy:g}): {failure}")
@@ -40,16 +43,17 @@ class Tally:
     def as_json(self) -> str:
         with self.lock:
             values = {name: getattr(self, name) for name in ("requests", "slow_requests", "failed")}
-            return json.dumps({**values, "slowest": round(self.slowest, 3), "failures": self.failures[:100]})
+            longest = {name: round(getattr(self, name), 3) for name in ("slowest", "slowest_short")}
+            return json.dumps({**values, **longest, "failures": self.failures[:100]})
 
 
-def request(options: argparse.Namespace, busy: float) -> str:
+def request(options: argparse.Namespace, host: str, busy: float) -> str:
     """Send one request; what is wrong with its answer, empty if nothing."""
     token = secrets.token_hex(8)
     connection = http.client.HTTPConnection(options.address, options.port, timeout=options.timeout)
     try:
         connection.request(
-            "GET", f"{options.path}?token={token}&busy={busy:g}", headers={"Host": options.host, "Connection": "close"}
+            "GET", f"{options.path}?token={token}&busy={busy:g}", headers={"Host": host, "Connection": "close"}
         )
         answer = connection.getresponse()
         body = answer.read().decode(errors="replace")
@@ -62,11 +66,13 @@ def request(options: argparse.Namespace, busy: float) -> str:
     return "" if body == f"token {token}\n" else f"wrong body: {body[:200]!r}"
 
 
-def send(options: argparse.Namespace, busy: float, tally: Tally, ended: threading.Event) -> None:
-    """Send requests one after the other, with a pause between, until `ended`."""
-    while not ended.is_set():
+def send(options: argparse.Namespace, hosts: list[str], busy: float, tally: Tally, ended: threading.Event) -> None:
+    """Send requests to one host after the other, with a pause between, until `ended`."""
+    for host in itertools.cycle(hosts):
+        if ended.is_set():
+            return
         started = time.monotonic()
-        failure = request(options, busy)
+        failure = request(options, host, busy)
         tally.add(time.monotonic() - started, busy, failure)
         ended.wait(options.pause)
 
@@ -74,7 +80,7 @@ def send(options: argparse.Namespace, busy: float, tally: Tally, ended: threadin
 def main() -> int:
     """Send until standard input ends, let the last answers arrive, print the tally."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--host", required=True, help="the Host header")
+    parser.add_argument("--host", required=True, help="the Host header; of several (a,b) the first gets the slow ones")
     parser.add_argument("--path", required=True)
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=80)
@@ -85,8 +91,10 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=30.0, help="seconds after which a request has failed")
     options = parser.parse_args()
     tally, ended = Tally(), threading.Event()
-    durations = [0.0] * options.threads + [options.slow_seconds] * options.slow_threads
-    threads = [threading.Thread(target=send, args=(options, busy, tally, ended)) for busy in durations]
+    hosts = options.host.split(",")
+    jobs = [(hosts[place % len(hosts) :] + hosts[: place % len(hosts)], 0.0) for place in range(options.threads)]
+    jobs += [(hosts[:1], options.slow_seconds)] * options.slow_threads
+    threads = [threading.Thread(target=send, args=(options, *job, tally, ended)) for job in jobs]
     for thread in threads:
         thread.start()
     sys.stdin.read()

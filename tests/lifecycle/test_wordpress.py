@@ -328,5 +328,9 @@ def test_wordpress_itself_and_the_check_find_nothing_wrong(blog: Blog) -> None:
         assert health["status"] == "good", words(health["description"])
     faults = blog.server.faults("wordpress")
     assert not faults, faults
+    if blog.isolation == "dedicated":
+        rated = blog.server.shell("systemd-analyze security --no-pager site-wordpress-jail.service | tail -1").stdout
+        exposure = re.search(r": (\d+\.\d) ", rated)
+        assert exposure and float(exposure[1]) <= 1.0, rated
     log = blog.server.run("sh", "-c", "cat /var/log/fpmjail/wordpress/php.log", check=False).stdout
     assert [line for line in log.splitlines() if "Fatal" in line] == []

@@ -192,3 +192,26 @@ def test_no_other_argument_deletes_anything(chroot: Chroot, argument: str) -> No
     before = chroot.left()
     chroot.bench.run("sh", f"{SEEN_AS}/postrm", argument, "1.0")
     assert chroot.left() == before
+
+
+RACER = """
+import ctypes, os, sys
+one, other = sys.argv[1].encode(), sys.argv[2].encode()
+exchange = ctypes.CDLL(None).renameat2
+while not os.path.exists("/race-over"):
+    exchange(-100, one, -100, other, 2)
+"""
+
+
+def test_a_link_that_takes_a_directorys_place_meanwhile_is_no_way_out(chroot: Chroot) -> None:
+    script = chroot.bench.read(f"{SEEN_AS}/postrm")
+    function = script[script.index("remove_empty()") : script.index("}\n", script.index("remove_empty()")) + 2]
+    chroot.bench.write("/racer.py", RACER)
+    loop = "for i in $(seq 300); do remove_empty htdocs/up/load; done"
+    chroot.bench.write("/purge.sh", f"base={BASE}\n{function}\n{loop}\n")
+    chroot.shell(
+        f"mkdir -p /elsewhere/load; rm -rf {BASE}/htdocs/up /race-over; mkdir -p {BASE}/htdocs/up/load; "
+        f"touch {BASE}/htdocs/up/load/full; ln -sfn /elsewhere {BASE}/htdocs/link; "
+        f"python3 /racer.py {BASE}/htdocs/up {BASE}/htdocs/link & sh /purge.sh; touch /race-over; wait"
+    )
+    assert chroot.bench.exists("/elsewhere/load")

@@ -91,7 +91,7 @@ def test_fish_knows_every_option_and_no_other(command: str) -> None:
 
 def fish_options(command: str) -> Iterator[str]:
     for line in FISH.read_text().splitlines():
-        found = re.search(r"'__fish_seen_subcommand_from ([a-z ]+)'.* -l ([a-z]+)", line)
+        found = re.search(r"'__fish_seen_subcommand_from ([a-z ]+)'.* -l ([a-z-]+)", line)
         if found and command in found[1].split():
             yield f"--{found[2]}"
 
@@ -99,7 +99,7 @@ def fish_options(command: str) -> Iterator[str]:
 @COMMANDS
 def test_zsh_knows_every_option_and_no_other(command: str) -> None:
     [block] = re.findall(rf"^{command}\)\n(.*?);;", ZSH.read_text(), re.MULTILINE | re.DOTALL)
-    assert set(re.findall(r"--[a-z]+", block.replace("$release", "--release"))) == options(command) | {"--help"}
+    assert set(re.findall(r"--[a-z-]+", block.replace("$release", "--release"))) == options(command) | {"--help"}
 
 
 @COMMANDS

@@ -19,6 +19,8 @@ from fpmjail_deb.site import (
     Libraries,
     Location,
     Mounts,
+    Network,
+    NetworkDeny,
     Proc,
     ProcessManager,
     ServerSocket,
@@ -52,8 +54,8 @@ def test_three_lines_are_a_site() -> None:
     assert found.releases == ("trixie", "bookworm")
     assert found.php.version is None
     assert found.php.extensions == ("curl", "gd", "intl", "mbstring", "mysql", "xml", "zip")
-    assert dataclasses.astuple(found.php.pool) == (ProcessManager.ONDEMAND, 8, 2, 1, 3, 60, 500, 120, 10)
-    assert (found.php.limits.memory, found.php.limits.tasks) == ("1G", 128)
+    assert dataclasses.astuple(found.php.pool) == (ProcessManager.ONDEMAND, 8, 2, 1, 3, 60, 500, 120, 0)
+    assert dataclasses.astuple(found.php.limits) == ("1G", 128, 100, 100, 1024)
     assert found.web.tls == Tls(
         "/etc/letsencrypt/live/shop.example.org/fullchain.pem",
         "/etc/letsencrypt/live/shop.example.org/privkey.pem",
@@ -68,8 +70,8 @@ def test_three_lines_are_a_site() -> None:
     )
     assert dataclasses.astuple(found.jail) == (
         ("CP1252", "ISO-8859-1", "ISO-8859-15", "UTF-16"), (), None,
-        ServerSocket.NONE, ServerSocket.NONE, ServerSocket.NONE, Dns.RESOLVER, Proc.NONE, Shell.NONE, (), None,
-        (), Libraries.IMAGE, Mounts.HOST,
+        ServerSocket.NONE, ServerSocket.NONE, ServerSocket.NONE, Dns.RESOLVER,
+        (NetworkDeny.NONE, ()), Proc.NONE, Shell.NONE, (), None, (), Libraries.IMAGE, Mounts.HOST,
     )  # fmt: skip
     assert found.writable == ()
 
@@ -82,10 +84,12 @@ def test_every_given_value_reaches_the_site() -> None:
         "  pool: {process_manager: dynamic, max_children: 9, start_servers: 3, min_spare_servers: 2,"
         " max_spare_servers: 4, idle_timeout: 5m, max_requests: 0, request_timeout: 1h, slow_log: 0}\n"
         '  settings: {display_errors: no, date.timezone: Europe/Zurich, disable_functions: ""}\n'
-        "  env: {PRICE: $5}\n  limits: {memory: 512M, tasks: 64}\n"
+        "  env: {PRICE: $5}\n  jit: true\n"
+        "  limits: {memory: 512M, tasks: 64, cpu_weight: 50, io_weight: 20, open_files: 99}\n"
         "web: {server: apache, document_root: app/public, front_controller: none, htaccess: none, headers: {},"
         " tls: {certificate: /etc/ssl/c.pem, key: /etc/ssl/k.pem, redirect: false}, access_log: false}\n"
-        "jail: {charsets: [SJIS]}\nwritable: [files/a, files/b]\n"
+        "jail: {charsets: [SJIS], network: {deny: all, allow: [localhost, 192.0.2.0/24, '2001:DB8::1/128']}}\n"
+        "writable: [files/a, files/b]\n"
     )
     assert (found.version, found.description) == ("2.0~rc1", 'The "Shop" at 50 % \\ $5')
     assert (found.releases, found.aliases, found.user, found.uid) == (("bookworm",), ("*.shop.org",), "_shop", 4001)
@@ -97,7 +101,9 @@ def test_every_given_value_reaches_the_site() -> None:
         ("disable_functions", ""),
     )
     assert found.php.env == (("PRICE", "$5"),)
-    assert (found.php.limits.memory, found.php.limits.tasks) == ("512M", 64)
+    assert dataclasses.astuple(found.php.limits) == ("512M", 64, 50, 20, 99)
+    assert found.php.jit
+    assert found.jail.network == Network(NetworkDeny.ALL, ("localhost", "192.0.2.0/24", "2001:db8::1"))
     assert (found.web.document_root, found.web.front_controller, found.web.headers) == ("app/public", None, ())
     assert found.web.tls == Tls("/etc/ssl/c.pem", "/etc/ssl/k.pem", False)
     assert (found.web.access_log, found.jail.charsets, found.writable) == (False, ("SJIS",), ("files/a", "files/b"))
@@ -136,13 +142,13 @@ ONE_PROBLEM = [
     ("max_children: 8", 'max_children: unknown key; it belongs below "php.pool"'),
     ("web: {uid: 200}", "web.uid: unknown key; it belongs in the first column"),
     ("jail: {zzz: 1}", "jail.zzz: unknown key; known here: charsets, locales, timezones, mysql, postgresql,"
- " redis, dns, proc, shell, programs, mail, capabilities, libraries, mounts"),
+ " redis, dns, network, proc, shell, programs, mail, capabilities, libraries, mounts"),
     ("php.version: 8.2", "php.version: unknown key; write each part of it on a line of its own, the next one"
      " indented deeper"),
     ("php: 8.2", 'php: expected a group of keys, found "8.2"; known here: version, extensions, pool, settings, env,'
-     " limits, idle_after"),
+     " jit, limits, idle_after"),
     ("jail: []", "jail: expected a group of keys, found a list; known here: charsets, locales, timezones, mysql,"
- " postgresql, redis, dns, proc, shell, programs, mail, capabilities, libraries, mounts"),
+ " postgresql, redis, dns, network, proc, shell, programs, mail, capabilities, libraries, mounts"),
     # texts
     ("site: My Shop", 'site: expected a name of 1 to 25 characters of a-z, 0-9 and -, the first no -, found "My Shop";'
      ' did you mean "my-shop"?'),
@@ -286,10 +292,29 @@ ONE_PROBLEM = [
      " leave it out"),
     ("php: {pool: {process_manager: dynamic, max_children: 2}}", "php.pool: expected min_spare_servers <="
      " start_servers <= max_spare_servers <= max_children, found 1, 2, 3, 2; the defaults are 1, 2, 3, 8"),
-    ("php: {pool: {request_timeout: 5s}}", "php.pool.slow_log: expected at most php.pool.request_timeout, 5s, found"
-     " 10s; 0 is no slow log"),
+    ("php: {pool: {request_timeout: 5s, slow_log: 10s}}", "php.pool.slow_log: expected at most"
+     " php.pool.request_timeout, 5s, found 10s; 0 is no slow log"),
     ("php: {pool: {max_children: 127}}", "php.limits.tasks: expected at least 129 for 127 processes and their master,"
      " found 128; raise it, or lower php.pool.max_children"),
+    ("php: {limits: {cpu_weight: 0}}", "php.limits.cpu_weight: expected a whole number from 1 to 10000, found \"0\""),
+    ("php: {limits: {open_files: 10}}", "php.limits.open_files: expected a whole number from 64 to 524288, found"
+     ' "10"'),
+    ("php: {settings: {pcre.jit: 1}}", "php.settings.pcre.jit: the jail executes nothing that was written to memory;"
+     " leave it out, or add `jit: true` to php"),
+    ("php: {jit: true}\nisolation: shared", "php.jit: in shared isolation Debian's PHP-FPM decides, for all of its"
+     " sites; leave it out"),
+    ("jail: {network: {allow: [192.0.2.1]}}", "jail.network.allow: nothing is denied, so there is nothing to allow;"
+     " add `deny: all`, or leave it out"),
+    ("jail: {network: {deny: all, allow: [example.org]}}", "jail.network.allow[0]: expected an address such as"
+     ' 192.0.2.7, a network such as 192.0.2.0/24, or localhost, found "example.org"; names are not looked up: write'
+     " their addresses"),
+    ("jail: {network: {deny: all, allow: [192.0.2.1/24]}}", "jail.network.allow[0]: expected an address such as"
+     ' 192.0.2.7, a network such as 192.0.2.0/24, or localhost, found "192.0.2.1/24"; did you mean "192.0.2.0/24"?'),
+    ("jail: {network: {deny: some}}", "jail.network.deny: expected none or all, found \"some\""),
+    ("jail: {network: {deny: all}}\nisolation: shared", "jail.network.deny: in shared isolation PHP's network is that"
+     " of Debian's PHP-FPM; leave it out, or take isolation: dedicated"),
+    ("jail: {network: {deny: all}, mail: {relay: 192.0.2.1, from: a@example.org}}", "jail.network.deny: without any"
+     " network the jail cannot reach the relay of jail.mail; add the relay's address to jail.network.allow"),
     ("web: {tls: {key: /k}}", "web.tls.key: certificate and key belong together, found one of them; give both, or none"
      " for those of certbot"),
     ("web: {front_controller: up/x.php}\nwritable: [up]", "web.front_controller: it is below the writable directory"

@@ -29,6 +29,7 @@ def test_snippets_run_in_their_order() -> None:
     assert fences(SCRIPTS["prerm"]) == ["remove", "slice"]
     assert fences(SCRIPTS["postrm"]) == [
         "reload-units", "purge-jail", "purge-state", "purge-base", "purge-virtual-host", "purge-units",
+        "purge-parents",
     ]  # fmt: skip
 
 
@@ -71,7 +72,7 @@ def test_a_site_with_programs_asks_for_a_refresh_when_dpkg_tells_of_them() -> No
 
 
 def test_the_timers_of_jobs_are_enabled_and_forgotten_with_the_package() -> None:
-    jobs = '[{name: a, schedule: daily, command: php a.php}]'
+    jobs = "[{name: a, schedule: daily, command: php a.php}]"
     scripts = dict(planned(shop(f"cron: {jobs}\nsftp: true\n")).scripts)
     assert "enable_unit site-shop-jail-cron-a.timer\n" in scripts["postinst"]
     assert "deb-systemd-helper purge site-shop-jail-cron-a.timer" in scripts["postrm"]

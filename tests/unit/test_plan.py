@@ -46,6 +46,7 @@ def test_a_package_ships_this_and_nothing_else() -> None:
         "usr/share/fpmjail/sites/shop/apache.conf",
         "usr/share/fpmjail/sites/shop/pool.conf",
         "usr/share/fpmjail/sites/shop/site.json",
+        "usr/share/lintian/overrides/site-shop-jail",
     ]
 
 
@@ -162,16 +163,48 @@ def test_a_mount_that_fails_does_not_make_the_socket_start_the_service_in_a_loop
 
 
 def test_only_a_slow_log_needs_to_look_into_workers() -> None:
-    assert "SystemCallFilter=ptrace process_vm_readv" in lines("-jail.service")
-    without = "php: {pool: {slow_log: 0}}\n"
-    assert "SystemCallFilter=ptrace process_vm_readv" not in lines("-jail.service", without)
-    assert not any("slowlog" in line for line in lines("/pool.conf", without))
+    wanted = "php: {pool: {slow_log: 5s}}\n"
+    assert "SystemCallFilter=ptrace process_vm_readv" in lines("-jail.service", wanted)
+    assert "SystemCallFilter=ptrace process_vm_readv" not in lines("-jail.service")
+    assert not any("slowlog" in line for line in lines("/pool.conf"))
 
 
 def test_all_processes_of_a_site_share_its_limits() -> None:
-    assert lines(".slice", "php: {limits: {memory: 2G, tasks: 99}}\n")[-2:] == ["MemoryMax=2G", "TasksMax=99"]
+    limits = "php: {limits: {memory: 2G, tasks: 99, cpu_weight: 50, io_weight: 20, open_files: 2048}}\n"
+    assert lines(".slice", limits)[-4:] == ["MemoryMax=2G", "TasksMax=99", "CPUWeight=50", "IOWeight=20"]
+    assert {"LimitNPROC=99", "LimitNOFILE=2048", "LimitCORE=0"} <= set(lines("-jail.service", limits))
     assert "Slice=fpmjail-shop.slice" in lines("-jail.service")
     assert not any(line.startswith(("MemoryMax", "TasksMax")) for line in lines("-jail.service"))
+
+
+def test_only_with_jit_is_memory_executed_that_was_written() -> None:
+    php = next(line for line in lines(".service") if line.startswith("ExecStart="))
+    assert php.endswith("-d pcre.jit=0 -d opcache.jit=disable -d opcache.jit_buffer_size=0")
+    assert "MemoryDenyWriteExecute=yes" in lines(".service")
+    jit = lines(".service", "php: {jit: true, settings: {pcre.jit: 1}}\n")
+    assert "MemoryDenyWriteExecute=yes" not in jit and not any("jit" in line for line in jit)
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        ("{}", ["RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6"]),
+        ("{deny: all}", ["RestrictAddressFamilies=AF_UNIX", "PrivateNetwork=yes", "IPAddressDeny=any"]),
+        (
+            "{deny: all, allow: [localhost, 192.0.2.7]}",
+            [
+                "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+                "IPAddressDeny=any",
+                "IPAddressAllow=localhost",
+                "IPAddressAllow=192.0.2.7",
+            ],
+        ),
+    ],
+)
+def test_the_network_is_what_the_description_leaves_of_it(network: str, expected: list[str]) -> None:
+    names = ("RestrictAddressFamilies=", "PrivateNetwork=", "IPAddress")
+    found = [line for line in lines(".service", f"jail: {{network: {network}}}\n") if line.startswith(names)]
+    assert found == expected
 
 
 def test_a_dash_in_the_name_nests_no_slice() -> None:

@@ -97,11 +97,12 @@ def test_the_pool_is_a_chroot_with_an_account_and_a_socket_of_its_own() -> None:
 
 
 def test_root_opens_no_log_where_the_site_can_write() -> None:
-    assert "slowlog = /var/log/fpmjail/shop.slow.log" in lines("/pool.conf")
-    rotated = lines("logrotate.d/site-shop-jail")
+    slow = "php: {pool: {slow_log: 5s}}\n"
+    assert "slowlog = /var/log/fpmjail/shop.slow.log" in lines("/pool.conf", slow)
+    rotated = lines("logrotate.d/site-shop-jail", slow)
     assert rotated[0] == f"{JAIL}/var/log/fpmjail/shop/*.log {{"
     assert rotated.index("su _site-shop _site-shop") < rotated.index("/var/log/fpmjail/shop.slow.log {")
-    assert not any(".slow.log" in line for line in lines("logrotate.d/site-shop-jail", "php: {pool: {slow_log: 0}}\n"))
+    assert not any(".slow.log" in line for line in lines("logrotate.d/site-shop-jail"))
 
 
 def test_the_image_is_mounted_before_php_starts_and_stops_nobody() -> None:

@@ -155,6 +155,16 @@ def test_php_that_does_not_start_is_a_failed_proof(host: Host, tmp_path: Path) -
     assert len(host.removed) == 1
 
 
+def test_walls_that_the_kernel_or_a_container_forbids_are_named(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.start = Answer(1, "")
+    monkeypatch.setattr(systemd, "properties", lambda *_: {"Result": "exit-code", "ExecMainStatus": "217"})
+    results = proof(tmp_path)
+    assert isinstance(results, tuple)
+    assert "user namespaces (PrivateUsers=)" in results[0].findings[0]
+
+
 def test_a_sandbox_that_systemd_refuses_is_a_failed_proof(host: Host, tmp_path: Path) -> None:
     host.run = Answer(1, "Unknown assignment: Foo=bar")
     results = proof(tmp_path)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""EFFECT: the key that signs a repository, in a directory of gpg's own."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from fpmjail_deb.errors import BuildError
+from fpmjail_deb.external import ExternalError, run
+
+DAY = 24 * 3600
+WARNED_BEFORE = 60 * DAY
+_PASSPHRASE = re.compile(r"pinentry|passphrase|Inappropriate ioctl|cancelled|Timeout", re.IGNORECASE)
+_AGENT = re.compile(r"gpg-agent|the agent|No agent", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A secret key; `home` is its GNUPGHOME."""
+
+    home: Path
+    fingerprint: str
+
+    @property
+    def short(self) -> str:
+        """Return what people call it."""
+        return self.fingerprint[-16:]
+
+    def warning(self, now: int) -> str:
+        """Check that it can sign, at a time in seconds since 1970; return what will go wrong soon, or nothing.
+
+        Raises BuildError for a key that is not there, expired, revoked, or from the future.
+        """
+        validity, created, expires = self._facts()
+        if created > now:
+            seen = _day(now)
+            raise BuildError(f"the clock is wrong: it says {seen}, and the key {self.short} is of {_day(created)}")
+        if expires and expires <= now:
+            renew = f"gpg --homedir {self.home} --quick-set-expire {self.fingerprint} 5y"
+            raise BuildError(f"the key {self.short} expired on {_day(expires)}", f"renew it: {renew}")
+        if validity in "rdi":
+            raise BuildError(f"the key {self.short} is revoked, disabled or invalid", "the repository needs another")
+        if expires and expires - now < WARNED_BEFORE:
+            return f"the key {self.short} expires on {_day(expires)}; then servers refuse the repository"
+        return ""
+
+    def _facts(self) -> tuple[str, int, int]:
+        """Return gpg's letter for its validity, and when it was made and expires, in seconds since 1970."""
+        if not self.home.is_dir():
+            raise BuildError(f"{self.home} with the key {self.short} is not there", "name another with --gnupghome")
+        try:
+            text = _gpg(self.home, "--with-colons", "--list-secret-keys", self.fingerprint).decode()
+        except ExternalError:
+            raise BuildError(f"{self.home} has no secret key {self.short}", "name another with --gnupghome") from None
+        fields = next(line.split(":") for line in text.splitlines() if line.startswith("sec:"))
+        return fields[1] or "-", int(fields[5]), int(fields[6] or 0)
+
+    def public(self) -> bytes:
+        """Return the public key, as Signed-By takes it from a file .gpg."""
+        return _gpg(self.home, "--export-options", "export-minimal", "--export", self.fingerprint)
+
+    def try_to_sign(self, place: Path) -> None:
+        """Sign something in an empty directory. Raises BuildError when gpg cannot."""
+        trial = place / "trial"
+        trial.write_text("a trial\n")
+        self.sign(trial)
+
+    def sign(self, release: Path) -> None:
+        """Write InRelease and Release.gpg beside a Release file. Raises BuildError when gpg cannot."""
+        options = ("--yes", "--local-user", self.fingerprint, "--digest-algo", "SHA512", *_pinentry(), "--output")
+        try:
+            _gpg(self.home, *options, str(release.with_name("InRelease")), "--clearsign", str(release))
+            _gpg(self.home, *options, f"{release}.gpg", "--armor", "--detach-sign", str(release))
+        except ExternalError as error:
+            raise _explained(self.home, self.short, error.words) from error
+
+
+def create(home: Path, owner: str, expires: str) -> Key:
+    """Make an ed25519 key without a passphrase; what is private is for its owner only.
+
+    Raises BuildError when there is one already, or when gpg cannot.
+    """
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.chmod(0o700)
+    if _fingerprints(home, owner):
+        raise BuildError(f"{home} has a key of {owner} already", "use it: --key FINGERPRINT; or name another directory")
+    try:
+        _gpg(home, "--passphrase", "", "--quick-generate-key", owner, "ed25519", "sign", expires)
+    except ExternalError as error:
+        raise _explained(home, "new", error.words) from error
+    (fingerprint,) = _fingerprints(home, owner)
+    return Key(home, fingerprint)
+
+
+def _explained(home: Path, key: str, words: str) -> BuildError:
+    """Return what gpg's words mean."""
+    if "time warp" in words or "clock problem" in words:
+        return BuildError(f"the clock is wrong, says gpg: {words}")
+    if _PASSPHRASE.search(words):
+        hint = f"unlock it in gpg-agent first, GNUPGHOME={home}; see gpg-preset-passphrase(1)"
+        return BuildError(f"the key {key} has a passphrase that no agent knows ({words})", hint)
+    if _AGENT.search(words):
+        hint = "install gpg-agent; if it is there: its socket needs a short path, name another directory"
+        return BuildError(f"gpg-agent does not work in {home} ({words})", hint)
+    return BuildError(f"the key {key} cannot sign: {words}")
+
+
+def _fingerprints(home: Path, owner: str) -> tuple[str, ...]:
+    try:
+        text = _gpg(home, "--with-colons", "--list-secret-keys", f"={owner}").decode()
+    except ExternalError:
+        return ()
+    lines = text.splitlines()
+    return tuple(after.split(":")[9] for line, after in pairwise(lines) if line.startswith("sec:"))
+
+
+def _pinentry() -> tuple[str, ...]:
+    """Let gpg ask for a passphrase where somebody can answer."""
+    return () if sys.stdin.isatty() and os.environ.get("GPG_TTY") else ("--pinentry-mode", "error")
+
+
+def _gpg(home: Path, *arguments: str) -> bytes:
+    return run(["gpg", "--homedir", str(home), "--batch", "--no-tty", "--quiet", *arguments])
+
+
+def _day(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))

@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Faults, one after the other on one server: nothing is lost, the next run repairs, dpkg is whole, and what is said
+names what to do. A dedicated and a shared site have to live through all of them."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lifecycle.bed import Bed
+from tests.lifecycle.container import Completed
+from tests.lifecycle.packages import build_debs
+from tests.lifecycle.server import EXAMPLE, Server
+
+POOL = """\
+site: pool
+maintainer: Web Team <web@example.org>
+domains: [pool.example.org]
+isolation: shared
+"""
+PAGE = "<?php echo 'up ', file_get_contents(__DIR__ . '/data.txt');"
+ROOTS = {"example": "/var/www/example/htdocs", "pool": "/var/www/pool/var/www/pool/htdocs"}
+HOSTS = {"example": "example.org", "pool": "pool.example.org"}
+STATE = "/var/lib/fpmjail"
+INI = "/etc/php/{php}/fpm/php.ini"
+HOLD_DPKG = """
+import fcntl, sys
+file = open("/var/lib/dpkg/lock-frontend", "w")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+def server(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Both sites; what fpmjail keeps lies on a filesystem of its own, which can be full or read-only."""
+    bed.publish_own_packages()
+    there = Server(bed, tmp_path_factory.mktemp("dist"))
+    there.install("fpmjail")
+    there.shell(f"mount -t tmpfs -o size=1g,mode=0755 tmpfs {STATE}; rmdir /var/log/fpmjail")
+    there.publish(EXAMPLE)
+    there.publish(POOL, "pool.yaml")
+    there.install("site-example-jail", "site-pool-jail")
+    for name, root in ROOTS.items():
+        for path, text in (("index.php", PAGE), ("data.txt", f"data of {name}")):
+            there.write_page(path, text, name, root.removeprefix(f"/var/www/{name}/"))
+    there.shell("systemctl stop fpmjail-refresh.path fpmjail-refresh.timer")
+    assert_up(there)
+    yield there
+
+
+@pytest.fixture(autouse=True)
+def the_sites_outlive_it(server: Server) -> Iterator[None]:
+    """After every fault: both sites answer and are as they should be, dpkg is whole, no data is lost."""
+    yield
+    assert_up(server)
+    found = server.check_all()
+    bad = [one for findings in found.values() for one in findings if one["level"] == "bad"]
+    assert bad == []
+    assert server.run("dpkg", "--audit").output == ""
+
+
+def assert_up(server: Server) -> None:
+    for name, host in HOSTS.items():
+        assert server.get("/", host).body == f"up data of {name}", name
+
+
+def edit_ini(server: Server, words: str) -> None:
+    """A change by hand that asks for another generation."""
+    server.shell(f"echo '; {words}' >>{INI.format(php=server.php)}")
+
+
+def refresh(server: Server, *options: str) -> Completed:
+    return server.run("fpmjail", "refresh", *options, check=False)
+
+
+DAMAGE = {
+    "the link current is gone": "rm $image/current",
+    "the link current leads nowhere": "ln -sfn 0000000000000000 $image/current",
+    "current is an empty file": "rm $image/current; : >$image/current",
+    "a generation is gone": "rm -r $generation",
+    "a copy is gone": "rm $generation/etc/services",
+    "a copy is torn": ": >$generation/etc/services",
+    "the manifest is gone": "rm $generation.json",
+    "the manifest is torn": "truncate -s 1000 $generation.json",
+    "the manifest is empty": ": >$generation.json",
+    "what was looked at is torn": "truncate -s 100 $image/inputs.json",
+    "the hold is torn": "echo '{' >$image/hold.json",
+    "the last outcomes are torn": "truncate -s 20 /var/lib/fpmjail/status.json",
+    "the state of a site is gone": "rm /var/lib/fpmjail/sites/example/state.json",
+    "the state of a site is torn": "truncate -s 30 /var/lib/fpmjail/sites/example/state.json",
+    "the whole image is gone": "find $image -xdev -mindepth 1 -delete",
+    "the directory of the image is gone": "rm -r $image",
+    "the logs are gone": "rm -r /var/log/fpmjail",
+    "everything in /run is gone": "rm -rf /run/fpmjail/glance /run/fpmjail/requested /run/fpmjail/lock",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=[name.replace(" ", "-") for name in DAMAGE])
+def test_what_is_missing_or_torn_is_made_anew_by_the_next_run(server: Server, damage: str) -> None:
+    server.shell(f"image=$(echo {STATE}/images/*); generation=$image/$(readlink $image/current); {damage}")
+    answer = refresh(server, "--verify")
+    assert answer.good, answer.output
+    for name in HOSTS:
+        server.run("fpmjail", "configure", name)
+    server.assert_true_to_host()
+    assert server.status()["good"]
+
+
+def test_a_full_disk_keeps_the_old_generation_and_says_how_much_is_missing(server: Server) -> None:
+    before = server.truth()["generation"]
+    edit_ini(server, "full")
+    server.shell(f"head -c 3000000000 /dev/zero >{STATE}/ballast 2>/dev/null || true")
+    answer = refresh(server)
+    assert not answer.good and "no space for the image" in answer.output, answer.output
+    assert server.truth()["generation"] == before
+    assert_up(server)
+    assert triggered(server).good
+    server.run("rm", f"{STATE}/ballast")
+    assert refresh(server).good
+    assert server.assert_true_to_host() != before
+
+
+def test_a_disk_without_inodes_keeps_the_old_generation_and_says_so(server: Server) -> None:
+    before = server.truth()["generation"]
+    edit_ini(server, "inodes")
+    used = server.run("df", "--output=iused", STATE).stdout.split()[1]
+    server.run("mount", "-o", f"remount,nr_inodes={int(used) + 40}", STATE)
+    answer = refresh(server)
+    assert not answer.good and "no inodes are left" in answer.output, answer.output
+    assert server.truth()["generation"] == before
+    assert_up(server)
+    assert triggered(server).good
+    server.run("mount", "-o", "remount,nr_inodes=0", STATE)
+    assert refresh(server).good
+    assert server.assert_true_to_host() != before
+
+
+def test_a_read_only_disk_keeps_the_old_generation_and_says_so(server: Server) -> None:
+    before = server.truth()["generation"]
+    edit_ini(server, "read-only")
+    server.run("mount", "-o", "remount,ro", STATE)
+    answer = refresh(server)
+    assert not answer.good and "Read-only file system" in answer.output, answer.output
+    assert "Traceback" not in answer.output
+    assert_up(server)
+    assert triggered(server).good
+    configured = server.run("fpmjail", "configure", "example", check=False)
+    assert not configured.good and "Traceback" not in configured.output, configured.output
+    status = server.run("fpmjail", "status", check=False)
+    assert "the host has newer files" in status.output and "Traceback" not in status.output
+    server.run("mount", "-o", "remount,rw", STATE)
+    assert refresh(server).good
+    assert server.assert_true_to_host() != before
+
+
+def triggered(server: Server) -> Completed:
+    """dpkg tells of new libraries."""
+    server.run("dpkg-trigger", "--by-package=fpmjail", "--no-await", "ldconfig")
+    answer = server.run("dpkg", "--triggers-only", "--pending", check=False)
+    assert "Traceback" not in answer.output, answer.output
+    assert server.run("dpkg", "--audit").output == ""
+    return answer
+
+
+@pytest.mark.parametrize("moment", ["2001-01-01", "2037-12-31"])
+def test_files_of_a_wrong_clock_confuse_nobody(server: Server, moment: str) -> None:
+    """The clock of a container is the host's, so its traces are made: files that are decades old, or of the future."""
+    server.shell(f"find {STATE} -xdev -path '*/live' -prune -o -type f -name '*.json' -exec touch -d {moment} {{}} +; "
+                 f"touch -d {moment} {STATE}/images/*/[0-9a-f]*[0-9a-f]/")  # fmt: skip
+    before = server.truth()["generation"]
+    edit_ini(server, moment)
+    server.run("touch", "-d", moment, INI.format(php=server.php))
+    assert refresh(server).good
+    now = server.assert_true_to_host()
+    assert now != before
+    back = server.run("fpmjail", "rollback", "example").stdout
+    assert f"went back from {now} to {before}" in back
+    assert server.run("fpmjail", "rollback", "--release-hold", "example").good
+    assert server.assert_true_to_host() == now
+
+
+def test_refreshes_at_the_same_time_end_well_and_make_one_generation(server: Server) -> None:
+    before = server.truth()["generation"]
+    edit_ini(server, "at once")
+    answers: list[Completed] = []
+    runs = [threading.Thread(target=lambda: answers.append(refresh(server))) for _ in range(5)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert len(answers) == 5 and all(answer.good for answer in answers), answers
+    assert sum("switched to a new generation" in answer.output for answer in answers) == 1
+    assert server.assert_true_to_host() != before
+
+
+def test_a_refresh_waits_for_dpkg_and_has_the_last_word(server: Server) -> None:
+    before = server.truth()["generation"]
+    with server.container.popen("python3", "-c", HOLD_DPKG, stdin=subprocess.PIPE) as dpkg:
+        assert dpkg.stdout and dpkg.stdin and dpkg.stdout.readline() == "held\n"
+        edit_ini(server, "dpkg")
+        server.run("systemctl", "start", "--no-block", "fpmjail-refresh.service")
+        server.run("fpmjail", "status", check=False)
+        assert server.truth()["generation"] == before
+        dpkg.stdin.close()
+        dpkg.wait()
+    server.settle()
+    assert server.assert_true_to_host() != before
+
+
+def test_half_of_an_upgrade_is_not_taken_over_until_it_is_whole(server: Server) -> None:
+    before = server.truth()["generation"]
+    server.bed.publish_upgrade("php-opcache", round=2)
+    deb = f"/srv/repository/upgrades/pool/php{server.php}-opcache_*.deb"
+    server.shell(f"dpkg --force-depends --unpack {deb}")
+    answer = refresh(server)
+    assert "waits until dpkg has finished" in answer.output and f"php{server.php}-opcache" in answer.output
+    assert server.truth()["generation"] == before
+    server.run("dpkg", "--force-depends", "--configure", "-a")
+    server.settle()
+    assert server.assert_true_to_host() != before
+
+
+@pytest.mark.parametrize("signal", ["INT", "KILL"])
+@pytest.mark.parametrize("seconds", ["2", "5"])
+def test_an_interrupted_apt_is_finished_by_dpkg_configure(server: Server, signal: str, seconds: str) -> None:
+    round_ = 10 + int(seconds) + (signal == "KILL")
+    server.bed.publish_upgrade("tzdata", "php-common", round=round_)
+    server.run("timeout", f"--signal={signal}", "--kill-after=60", seconds, "apt-get", "-y", "upgrade", check=False)
+    wait_for_dpkg(server)
+    repaired = server.run("dpkg", "--configure", "-a", check=False)
+    assert repaired.good, repaired.output
+    server.apt("-f", "install")
+    server.apt("upgrade")
+    server.settle()
+    server.assert_true_to_host()
+
+
+def wait_for_dpkg(server: Server) -> None:
+    """A dpkg that lost its apt may still be at work; its lock tells."""
+    server.run("python3", "-c", "import fcntl; f = open('/var/lib/dpkg/lock', 'w'); fcntl.lockf(f, fcntl.LOCK_EX)")
+
+
+def test_a_master_that_does_not_come_back_brings_the_old_generation_back_by_itself(server: Server) -> None:
+    """Only the dedicated site's master is broken, and it is one of two: so both are, for this test."""
+    before = server.truth()["generation"]
+    server.get("/")
+    server.run("fpmjail", "disable", "pool")
+    drop_in = "/run/systemd/system/site-example-jail.service.d/broken.conf"
+    server.write(drop_in, "[Service]\nExecReload=\nExecReload=/bin/false\n")
+    server.run("systemctl", "daemon-reload")
+    edit_ini(server, "does not come back")
+    answer = refresh(server)
+    assert not answer.good and "rolled back to its generation" in answer.output, answer.output
+    assert "site example does not work with it" in answer.output and "kept back: " in answer.output
+    assert server.truth()["generation"] == before
+    (warning,) = server.status()["images"][0]["warnings"]
+    assert "held since" in warning and "fpmjail rollback --release-hold" in warning
+    assert "held" in refresh(server).output
+    server.run("rm", drop_in)
+    server.run("systemctl", "daemon-reload")
+    server.run("systemctl", "restart", "site-example-jail.service")
+    server.run("fpmjail", "rollback", "--release-hold", "example")
+    assert server.assert_true_to_host() != before
+    server.run("fpmjail", "enable", "pool")
+
+
+def test_sites_outlive_the_runtime_that_is_removed_and_comes_back(server: Server) -> None:
+    gone = server.run("dpkg", "--remove", "--force-depends", "fpmjail").output
+    assert "Traceback" not in gone
+    assert_up(server)
+    kept = server.run("dpkg", "--purge", "--force-depends", "fpmjail").output
+    assert "is kept: a site is installed" in kept
+    assert_up(server)
+    server.apt("-f", "install")
+    server.shell("systemctl stop fpmjail-refresh.path fpmjail-refresh.timer")
+    server.assert_true_to_host()
+
+
+def test_the_runtime_goes_to_a_newer_version_and_back(server: Server, tmp_path: Path) -> None:
+    for version in ("9.9", "0.0.1"):
+        edit_ini(server, version)
+        said = install_changed(server, tmp_path, "fpmjail", f"s/^Version: .*/Version: {version}/").output
+        assert "Traceback" not in said
+        assert_up(server)
+        server.settle()
+        server.assert_true_to_host()
+    server.run("dpkg", "-i", *(f"/srv/repository/sites/pool/{deb.name}" for deb in runtime(server)))
+    server.shell("systemctl stop fpmjail-refresh.path fpmjail-refresh.timer")
+
+
+def runtime(server: Server) -> list[Path]:
+    return list(build_debs(server.release).glob("fpmjail_*.deb"))
+
+
+def install_changed(
+    server: Server, directory: Path, package: str, edit: str, file: str = "DEBIAN/control"
+) -> Completed:
+    """Install a package that was taken apart, changed in one file, and put together again."""
+    (deb,) = (server.bed.sites.root / "pool").glob(f"{package}_*.deb")
+    stage, made = directory / "stage", server.bed.sites.root / "changed.deb"
+    script = 'rm -rf "$2"; dpkg-deb -R "$1" "$2" && sed -i -e "$3" "$2/$4" && dpkg-deb -Zgzip -z1 -b "$2" "$5"'
+    subprocess.run(["sh", "-euc", script, "sh", deb, stage, edit, file, made], check=True, capture_output=True)
+    return server.run("dpkg", "--force-downgrade", "-i", "/srv/repository/sites/changed.deb", check=False)
+
+
+def test_a_site_for_a_newer_runtime_is_refused_and_the_one_before_goes_on(server: Server, tmp_path: Path) -> None:
+    facts = "usr/share/fpmjail/sites/example/site.json"
+    answer = install_changed(server, tmp_path, "site-example-jail", 's/"format": 1/"format": 2/', facts)
+    assert not answer.good and "the site needs a newer fpmjail" in answer.output, answer.output
+    assert "Traceback" not in answer.output
+    assert_up(server)
+    assert "the site needs a newer fpmjail" in server.run("fpmjail", "status", check=False).output
+    assert triggered(server).good
+    server.apt("install", "--reinstall", "site-example-jail")
+
+
+def test_without_php_a_dedicated_site_goes_on_and_what_to_install_is_named(server: Server) -> None:
+    before = server.truth()["generation"]
+    gone = server.run("dpkg", "--remove", "--force-depends", f"php{server.php}-fpm").output
+    assert "Traceback" not in gone
+    server.settle()
+    answer = refresh(server)
+    assert not answer.good and "something it needs is no longer on this host" in answer.output, answer.output
+    assert f"(package php{server.php}-fpm)" in answer.output
+    assert server.get("/").body == "up data of example" and server.truth()["generation"] == before
+    assert f"php{server.php}-fpm" in server.run("fpmjail", "status", check=False).output
+    server.bed.publish_upgrade("php-common", round=30)
+    server.apt("-f", "install")
+    server.apt("upgrade")
+    server.settle()
+    assert server.assert_true_to_host() != before
