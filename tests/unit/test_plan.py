@@ -178,10 +178,10 @@ def test_all_processes_of_a_site_share_its_limits() -> None:
 
 
 def test_only_with_jit_is_memory_executed_that_was_written() -> None:
-    php = next(line for line in lines(".service") if line.startswith("ExecStart="))
+    php = next(line for line in lines("-jail.service") if line.startswith("ExecStart="))
     assert php.endswith("-d pcre.jit=0 -d opcache.jit=disable -d opcache.jit_buffer_size=0")
-    assert "MemoryDenyWriteExecute=yes" in lines(".service")
-    jit = lines(".service", "php: {jit: true, settings: {pcre.jit: 1}}\n")
+    assert "MemoryDenyWriteExecute=yes" in lines("-jail.service")
+    jit = lines("-jail.service", "php: {jit: true, settings: {pcre.jit: 1}}\n")
     assert "MemoryDenyWriteExecute=yes" not in jit and not any("jit" in line for line in jit)
 
 
@@ -203,7 +203,7 @@ def test_only_with_jit_is_memory_executed_that_was_written() -> None:
 )
 def test_the_network_is_what_the_description_leaves_of_it(network: str, expected: list[str]) -> None:
     names = ("RestrictAddressFamilies=", "PrivateNetwork=", "IPAddress")
-    found = [line for line in lines(".service", f"jail: {{network: {network}}}\n") if line.startswith(names)]
+    found = [line for line in lines("-jail.service", f"jail: {{network: {network}}}\n") if line.startswith(names)]
     assert found == expected
 
 
