@@ -337,6 +337,14 @@ def _check_limits(values: Values, reading: Reading) -> None:
             reading.refuse(reading.origins[row.path], row.path, message, hint)
 
 
+def _check_shared_master(values: Values, reading: Reading) -> None:
+    master = "in shared isolation the pages come from Debian's PHP-FPM, which never stops"
+    chroot = "in shared isolation Debian's PHP-FPM sees what the host has mounted, and nothing else"
+    for row, message in ((schema.IDLE_AFTER, master), (schema.JAIL_MOUNTS, chroot)):
+        if _shared(values) and row.path in reading.origins:
+            reading.refuse(reading.origins[row.path], row.path, message, "leave it out")
+
+
 def _check_compat_link(values: Values, reading: Reading) -> None:
     if not values.have(schema.COMPAT_LINK, schema.ISOLATION) or not values[schema.COMPAT_LINK]:
         return
@@ -510,6 +518,7 @@ CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_time_zones,
     _check_programs,
     _check_limits,
+    _check_shared_master,
     _check_compat_link,
     _check_shared_settings,
     _check_shared_environment,
@@ -571,6 +580,7 @@ def _jail(values: Values) -> Jail:
         mail=_mail(values),
         capabilities=values[schema.JAIL_CAPABILITIES],
         libraries=values[schema.JAIL_LIBRARIES],
+        mounts=values[schema.JAIL_MOUNTS],
     )
 
 
@@ -603,6 +613,7 @@ def _php(values: Values) -> Php:
             io_weight=values[schema.IO_WEIGHT],
             open_files=values[schema.OPEN_FILES],
         ),
+        idle_after=values[schema.IDLE_AFTER],
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fpmjail_deb.names import mount_unit
 from fpmjail_deb.reach import SERVER_UNITS_OF, sockets
-from fpmjail_deb.site import Isolation, Libraries, Proc, Site
+from fpmjail_deb.site import Isolation, Libraries, Mounts, Proc, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,9 @@ class Mount:
 
 
 def mounts(site: Site, jail: str) -> tuple[Mount, ...]:
-    """Return the mounts in the jail, the image first."""
+    """Return the mounts in the jail, the image first; none for a site whose service has them all to itself."""
+    if site.jail.mounts is Mounts.PRIVATE:
+        return ()
     image = Mount("mount", f"{jail}/.image", "", "php.version")
     bound = site.jail.libraries is Libraries.BIND
     usr = (Mount("mount-usr", f"{jail}/usr", "/usr", "jail.libraries"),) if bound else ()
@@ -42,6 +44,14 @@ def mounts(site: Site, jail: str) -> tuple[Mount, ...]:
         return (image, *usr)
     proc = () if site.jail.proc is Proc.NONE else (Mount("mount-proc", f"{jail}/proc", "proc", "jail.proc"),)
     return (image, *usr, *proc, *_servers(site, jail))
+
+
+def private(site: Site, image: str) -> tuple[tuple[str, str], ...]:
+    """Return what the service binds read-only into its own view of the jail: the image, and the server's /usr."""
+    if site.jail.mounts is Mounts.HOST:
+        return ()
+    bound = site.jail.libraries is Libraries.BIND
+    return ((image, "/.image"), *((("/usr", "/usr"),) if bound else ()))
 
 
 def _servers(site: Site, jail: str) -> tuple[Mount, ...]:

@@ -71,6 +71,11 @@ def service_unit(name: str) -> str:
     return f"{package(name)}.service"
 
 
+def standby_unit(name: str) -> str:
+    """Return the template of the units that serve while the site's PHP-FPM is replaced."""
+    return f"{package(name)}-standby@.service"
+
+
 def socket_unit(name: str) -> str:
     """Return the unit that holds the site's socket."""
     return f"{package(name)}.socket"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from fpmjail_deb import __version__, capabilities, mail, maintscript, metadata, programs, reach
+from fpmjail_deb import mounts as image_mounts
 from fpmjail_deb import names as unit_names
 from fpmjail_deb.contents import Directory, Entry, File, PackagePlan, Symlink, with_parents
 from fpmjail_deb.nginx_host import nginx_values
@@ -67,6 +68,7 @@ def plan(site: Site, release: Release, build: Build) -> PackagePlan:
 
 def _values(site: Site, release: Release, names: SiteNames, where: Origins) -> Mapping[str, object]:
     """Return what the templates may use."""
+    image = f"/var/lib/fpmjail/images/{profile(site, release)['id']}"
     return {
         "site": site,
         "names": names,
@@ -83,7 +85,9 @@ def _values(site: Site, release: Release, names: SiteNames, where: Origins) -> M
         "server_units": reach.SERVER_UNITS if reach.sockets(site) else (),
         "filesystem": {"bind": names.bound, "writable": names.writable},
         "writable_paths": " ".join(f"-+{path}" for path in names.writable),
-        "image_source": f"/var/lib/fpmjail/images/{profile(site, release)['id']}",
+        "image_source": image,
+        "private_mounts": image_mounts.private(site, image),
+        "standby": False,
         "certificate_paths": _certificate_paths(site),
         "enabled_units": _enabled_units(site, names),
         "made_directories": made_directories(site),
@@ -135,8 +139,16 @@ def _rendered(site: Site, names: SiteNames, values: Mapping[str, object]) -> tup
     return (
         *(_file(path, template, values) for path, template in templates.items()),
         *(_file(f"{UNITS}/{mount.unit}", mount.template, {**values, "mount": mount}) for mount in names.mounts),
+        *_standby(site, names, values),
         *_jobs(site, values),
     )
+
+
+def _standby(site: Site, names: SiteNames, values: Mapping[str, object]) -> tuple[File, ...]:
+    """Return the service once more: it has the socket while the first one is replaced."""
+    if site.isolation is Isolation.SHARED:
+        return ()
+    return (_file(f"{UNITS}/{names.standby_unit}", "service", {**values, "standby": True}),)
 
 
 def _file(path: str, template: str, values: Mapping[str, object]) -> File:

@@ -104,6 +104,13 @@ class Libraries(Enum):
     BIND = "bind"
 
 
+class Mounts(Enum):
+    """Who mounts the image: a unit of the host, or the site's own service, where nobody else sees it."""
+
+    HOST = "host"
+    PRIVATE = "private"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Location:
     """A place in a site description; line and column count from 1."""
@@ -147,7 +154,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Php:
-    """PHP for this site; `version` None means the release's own."""
+    """PHP for this site; `version` None means the release's own. `idle_after` in seconds, 0 means that it stays."""
 
     version: str | None
     extensions: tuple[str, ...]
@@ -156,6 +163,7 @@ class Php:
     env: tuple[tuple[str, str], ...]
     jit: bool
     limits: Limits
+    idle_after: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +240,7 @@ class Jail:
     mail: Mail | None
     capabilities: tuple[str, ...]
     libraries: Libraries
+    mounts: Mounts
 
 
 @dataclass(frozen=True, slots=True)

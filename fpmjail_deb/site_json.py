@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from fpmjail_deb import mounts, programs
 from fpmjail_deb import names as unit_names
-from fpmjail_deb import programs
 from fpmjail_deb.capabilities import extensions
 from fpmjail_deb.contents import PackagePlan
 from fpmjail_deb.errors import BuildError
@@ -43,7 +43,7 @@ def site_json(site: Site, release: Release, names: SiteNames, origins: Origins, 
         "compat_link": site.compat_link,
         "units": _units(site, release, names),
         "sandbox": [list(directive) for directive in sandbox(site)],
-        "filesystem": {"bind": list(names.bound), "writable": list(names.writable)},
+        "filesystem": _filesystem(site, release, names),
         "jail": reach(site),
         "php": _php(site, release),
         "web": _web(site, names),
@@ -84,10 +84,17 @@ def _paths(site: Site, names: SiteNames) -> Mapping[str, object]:
     }
 
 
+def _filesystem(site: Site, release: Release, names: SiteNames) -> Mapping[str, object]:
+    bound = mounts.private(site, f"/var/lib/fpmjail/images/{profile(site, release)['id']}")
+    read_only = [list(pair) for pair in bound]
+    return {"bind": list(names.bound), "read_only": read_only, "writable": list(names.writable)}
+
+
 def _units(site: Site, release: Release, names: SiteNames) -> Mapping[str, object]:
     shared = site.isolation is Isolation.SHARED
     return {
         "service": unit_names.php_service(php_version(site, release)) if shared else names.service_unit,
+        "standby": None if shared else names.standby_unit,
         "socket": None if shared else names.socket_unit,
         "mounts": list(names.mount_units),
         "paths": [names.certificate_unit] if site.web.tls else [],
@@ -99,6 +106,7 @@ def _php(site: Site, release: Release) -> Mapping[str, object]:
         "version": php_version(site, release),
         "extensions": list(extensions(site)),
         "request_timeout": site.php.pool.request_timeout,
+        "idle_after": 0 if site.isolation is Isolation.SHARED else site.php.idle_after,
     }
 
 

@@ -43,6 +43,7 @@ class SiteNames:
     drop_ins: str
     share: str
     service_unit: str
+    standby_unit: str
     socket_unit: str
     slice_unit: str
     certificate_unit: str
@@ -93,6 +94,7 @@ def site_names(site: Site) -> SiteNames:
         drop_ins=f"/etc/fpmjail/sites/{name}",
         share=f"usr/share/fpmjail/sites/{name}",
         service_unit=names.service_unit(name),
+        standby_unit=names.standby_unit(name),
         socket_unit=names.socket_unit(name),
         slice_unit=names.slice_unit(name),
         certificate_unit=names.certificate_unit(name),

@@ -184,7 +184,18 @@ def judge_image(entries: Sequence[Entry]) -> Finding:
     return ruled("files", "image", wrong, f"{len(entries)} names, root's, none set-id", "fpmjail refresh")
 
 
-def judge_mounts(site: Site, table: Sequence[Mount]) -> tuple[Finding, ...]:
+def judge_private(site: Site, table: Sequence[Mount], master: Master | None) -> tuple[Finding, ...]:
+    """Nothing is mounted in the jail but in the site's own view, and that shows the image, read-only."""
+    below = [mount.target for mount in table if mount.target.startswith(f"{site.paths.jail}/")]
+    wrong = [f"{place} is mounted on the host" for place in below]
+    for source, place in site.filesystem.read_only if master else ():
+        own = [mount for mount in master.mounts if mount.target == place] if master else []
+        wrong += private_faults(place, own, source.removeprefix("/var/lib/fpmjail"))
+    seen = "read-only, seen by the site alone" if master else "idle: nothing is mounted"
+    return (ruled("mounts", "image", wrong, seen, f"umount it; systemctl restart {site.units.service}"),)
+
+
+def judge_mounts(site: Site, table: Sequence[Mount], master: Master | None = None) -> tuple[Finding, ...]:
     """One read-only, private mount of the image; nothing of ours that a deletion could go through."""
     place = str(site.paths.jail / ".image")
     own = [mount for mount in table if mount.target == place]
@@ -215,6 +226,15 @@ def judge_usr(site: Site, below: Sequence[Mount], again: str) -> tuple[Finding, 
 def image_faults(site: Site, place: str, own: Sequence[Mount]) -> list[str]:
     """What is wrong with the mount of the image."""
     return mount_faults(place, own, f"/images/{site.profile.id}")
+
+
+def private_faults(place: str, own: Sequence[Mount], shown: str) -> list[str]:
+    """What is wrong with a mount that the site alone sees; a /usr of its own filesystem is the root of that."""
+    if not own:
+        return [f"{place} is not mounted"]
+    wrong = [] if "ro" in own[-1].options else [f"{place} is writable"]
+    known = own[-1].root.endswith(shown) or (shown == "/usr" and own[-1].root == "/")
+    return wrong if known else [*wrong, f"{place} shows {own[-1].root}, expected {shown}"]
 
 
 def mount_faults(place: str, own: Sequence[Mount], shown: str, *others: str) -> list[str]:
@@ -487,7 +507,7 @@ def check_files(layout: Layout, site: Site) -> tuple[Finding, ...]:
 def check_running(layout: Layout, site: Site) -> tuple[Finding, ...]:
     """Mounts, processes, socket, account."""
     uid, _ = _ids(site.user.name, site.user.group)
-    master = facts.master(site)
+    master = facts.master(layout, site)
     known, _ = sites.installed(layout)
     found = places.account(site.user.name)
     fault = places.account_fault(site, found, places.accounts_with(found.uid) if found else (), known)
@@ -505,7 +525,7 @@ def check_walls(layout: Layout, site: Site, found: Sequence[Process], master: Ma
 
         return check_shared.check_running(layout, site, found, master)
     return (
-        *judge_mounts(site, mounts.current()),
+        *(judge_private if site.filesystem.read_only else judge_mounts)(site, mounts.current(), master),
         judge_view(site, master),
         judge_processes(site, found, master),
         judge_master(site, master, image.current(layout, site.profile.id)),

@@ -180,6 +180,16 @@ def follow(arguments: argparse.Namespace, layout: Layout) -> int:
     return 0
 
 
+def tend(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Called by fpmjail-idle.service: stop the PHP of sites without requests, finish what requests held up."""
+    from fpmjail import idle
+
+    faults = idle.tend(layout, idle.now())
+    for words in faults:
+        complain(words)
+    return 1 if faults else 0
+
+
 def rollback(arguments: argparse.Namespace, layout: Layout) -> int:
     """Go back a generation and stay there."""
     from fpmjail import rollback as going_back
@@ -380,6 +390,7 @@ def parser() -> argparse.ArgumentParser:
     copies.add_argument("--by-capability", action="store_true", help="only what each capability costs")
     add_exec(commands)
     add(commands, follow, hidden=True)
+    add(commands, tend, hidden=True)
     add(commands, trigger, hidden=True).add_argument("names", nargs="*")
     return top
 

@@ -23,6 +23,7 @@ from fpmjail import (
     facts,
     files,
     fpm,
+    handover,
     image,
     inside,
     jail,
@@ -268,7 +269,7 @@ def make_room(site: Site) -> None:
     if not (place.is_symlink() if bound else place.is_dir() and not place.is_symlink()):
         return
     if systemd.running() and not site.shared:
-        systemd.systemctl("stop", site.units.service)
+        handover.stop(site)
     unmount(mounts.mounts_below(place))
     if mounts.mounts_below(place):
         raise SiteFault(f"{place} is still mounted", f"umount it; {site.name} has another way to its programs now")
@@ -293,17 +294,27 @@ def prepare_units(layout: Layout, site: Site, before: State, around: Surrounding
     """Let systemd read the units and mount the image; another one than before is mounted anew. Raises SiteFault."""
     if not around.live:
         return
-    systemd.systemctl("daemon-reload")
+    units = (*site.units.mounts, *site.units.paths, *cron.units(site), *filter(None, (site.units.socket,)))
+    own = (*units, site.units.standby, *(() if site.shared else (site.units.service,)))
+    systemd.follow((UNITS / unit for unit in own if unit), systemd.loaded() if under_dpkg() else 0.0)
     another = bool(before.profile and before.profile != site.profile.id) or displaced(layout, site)
     if another:
         unmount_image(site)
-    answer = systemd.systemctl("start", *site.units.mounts)
+    if site.filesystem.read_only and own_mounts(site):  # the version before had mount units
+        handover.stop(site)
+        unmount(own_mounts(site))
+    answer = systemd.start(*site.units.mounts)
     if not answer.good:
         raise SiteFault(
             f"the image cannot be mounted: {answer.words}", f"see: systemctl status {site.units.mounts[0]!r}"
         )
-    if another and not site.shared and systemd.active(site.units.service):
-        systemd.systemctl("restart", site.units.service)
+    if another and not site.shared:
+        systemd.systemctl("try-restart", site.units.service, *site.units.standbys)
+
+
+def under_dpkg() -> bool:
+    """True in a maintainer script: what an administrator has changed, systemd reads anew whenever he asks for it."""
+    return "DPKG_MAINTSCRIPT_NAME" in os.environ
 
 
 def displaced(layout: Layout, site: Site) -> bool:
@@ -318,7 +329,7 @@ def unmount_image(site: Site) -> None:
     as it takes to mount the other one, so that alone goes, at once and however busy it is. A dedicated site's service
     is stopped, but a request that waits starts it again at once, and with it the mount that was to be stopped."""
     if not site.shared:
-        systemd.systemctl("stop", site.units.service, *site.units.mounts)
+        systemd.systemctl("stop", site.units.service, *site.units.standbys, *site.units.mounts)
     for mount in own_mounts(site):
         if mount.target == str(site.paths.jail / ".image"):
             systemd.run(["umount", "--lazy", "--", mount.target])
@@ -348,24 +359,24 @@ def start(layout: Layout, site: Site, before: State, applied: fpm.Applied, say: 
     systemd.systemctl("reset-failed", site.units.service, site.units.socket)
     changed_socket = before.socket and before.socket != fingerprint(UNITS / site.units.socket)
     if changed_socket:
-        systemd.systemctl("stop", site.units.service, site.units.socket)
+        systemd.systemctl("stop", site.units.service, *site.units.standbys, site.units.socket)
     answer = systemd.systemctl("start", site.units.socket)
     if not answer.good:
         raise SiteFault(f"its socket does not start: {answer.words}", f"see: journalctl -u {site.units.socket}")
     watch_certificate(site, say)
     # A master that runs although nothing is known of it may have any units and any generation.
-    take_over(site, restart=before.units != unit_fingerprint(site), reload=applied.changed)
+    new_units = before.units != unit_fingerprint(site)
+    if (new_units or applied.changed) and handover.look(layout, site).serving:
+        take_over(layout, site, new_units)
     prove(layout, site, applied)
 
 
-def take_over(site: Site, restart: bool, reload: bool) -> None:
-    """Let a running master take up new units or a new configuration; systemd keeps the socket meanwhile."""
-    if not systemd.active(site.units.service):
-        return
-    if restart:
+def take_over(layout: Layout, site: Site, new_units: bool) -> None:
+    """Let a new master take up new units or a new configuration. When it cannot, the first request tells why."""
+    if new_units and not site.units.standby:
         systemd.systemctl("restart", site.units.service)
-    elif reload:
-        masters.reload_settings(site)
+    elif masters.renew(layout, site):
+        handover.stop(site)
 
 
 def prove(layout: Layout, site: Site, applied: fpm.Applied) -> None:
@@ -375,7 +386,7 @@ def prove(layout: Layout, site: Site, applied: fpm.Applied) -> None:
         return
     if applied.changed and applied.before is not None:
         files.replace_file(site.paths.jail / "etc/fpm.conf", applied.before.encode())
-        systemd.systemctl("restart", site.units.service)
+        handover.stop(site)
     raise SiteFault(
         f"PHP does not work in the jail: {'; '.join(result.findings)}",
         f"see: journalctl -u {site.units.service}; then: fpmjail check {site.name}",
@@ -398,7 +409,8 @@ def withdraw(layout: Layout, site: Site) -> None:
     sftp.withdraw(layout, site)
     if systemd.running():
         cron.stop(site)
-        units = (*site.units.paths, *(() if site.shared else (site.units.socket, site.units.service)))
+        own = () if site.shared else (site.units.socket, site.units.service, *site.units.standbys)
+        units = (*site.units.paths, *own)
         if units:
             systemd.systemctl("stop", *units)
     if site.shared:
@@ -443,7 +455,7 @@ def remove(layout: Layout, name: str, say: Say) -> None:
         withdraw(layout, site)
         settle_pools(layout, site, say)
         end_commands(layout, site, say)
-        if systemd.running():
+        if systemd.running() and site.units.mounts:
             systemd.systemctl("stop", *site.units.mounts)
         cron.mark(layout, name, off=False)
         unmount(own_mounts(site))

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fpmjail import mounts, systemd
+from fpmjail import handover, mounts, systemd
 from fpmjail.layout import Layout
 from fpmjail.mounts import Mount
 from fpmjail.site import Site
@@ -165,9 +165,9 @@ def deleted(mapped: Iterable[str]) -> tuple[str, ...]:
     return tuple(path for path in mapped if path.endswith(" (deleted)") and not path.startswith(HARMLESS_DELETED))
 
 
-def master(site: Site) -> Master | None:
-    """The site's master, or None when it does not run."""
-    pid = systemd.main_pid(site.units.service) if systemd.running() else 0
+def master(layout: Layout, site: Site) -> Master | None:
+    """The master that takes the site's requests, or None when there is none."""
+    pid = handover.look(layout, site).serving if systemd.running() else 0
     place = Path(f"/proc/{pid}")
     try:
         return Master(pid, maps(pid), mounts.parse((place / "mountinfo").read_text(errors="replace"))) if pid else None

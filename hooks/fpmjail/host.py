@@ -54,23 +54,29 @@ class Resolved:
 
 
 class Host:
-    """The files below `root`; symbolic links are followed inside it, as if it were /."""
+    """The files below `root`; symbolic links are followed inside it, as if it were /.
 
-    def __init__(self, root: Path) -> None:
-        self._root = str(root).rstrip("/")
+    `mounted` are directories of elsewhere that somebody else sees there: pairs of that place and the one below `root`.
+    """
+
+    def __init__(self, root: Path, mounted: tuple[tuple[str, str], ...] = ()) -> None:
+        self._root, self._mounted = str(root).rstrip("/"), mounted
         self._seen: dict[str, os.stat_result | None] = {}
         self._names: dict[str, list[tuple[str, bool]]] = {}
         self.inputs: dict[str, Stamp | None] = {}
 
     def place(self, path: str) -> str:
         """The real place of an absolute path of this host."""
+        for source, target in self._mounted:
+            if path == target or path.startswith(f"{target}/"):
+                return source + path.removeprefix(target)
         return self._root + path
 
     def _look(self, path: str) -> os.stat_result | None:
         if path in self._seen:
             return self._seen[path]
         try:
-            status = os.lstat(self._root + path)
+            status = os.lstat(self.place(path))
         except OSError:
             status = None
         self._seen[path] = status
@@ -81,7 +87,7 @@ class Host:
     def names(self, directory: str) -> list[tuple[str, bool]]:
         """The sorted names in a canonical directory, each with whether it is a directory itself."""
         if directory not in self._names:
-            place = self._root + directory
+            place = self.place(directory)
             self.inputs[directory] = stamp(os.lstat(place))
             with os.scandir(place) as entries:
                 found = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
@@ -104,7 +110,7 @@ class Host:
                 return Resolved(place, tuple(links), None)
             if stat.S_ISLNK(status.st_mode):
                 followed += 1
-                target = str(Path(self._root + place).readlink())
+                target = str(Path(self.place(place)).readlink())
                 if here or part not in _MERGED:
                     links.append((place, target))
                 here = "" if target.startswith("/") else here

@@ -57,7 +57,7 @@ def ready(layout: Layout, name: str) -> Site:
         raise NotInside(f"it is switched off: fpmjail enable {name}")
     if not systemd.running():
         raise NotInside("systemd is not running here, which makes the walls")
-    answer = systemd.systemctl("start", *site.units.mounts)
+    answer = systemd.start(*site.units.mounts)
     if not answer.good:
         raise NotInside(f"its image cannot be mounted: {answer.words}; see: fpmjail check {name}")
     return site
@@ -80,7 +80,8 @@ def find_directory(layout: Layout, site: Site, directory: str | None) -> str:
 
 def jail_of(layout: Layout, site: Site) -> Host:
     """The jail, in which links are followed as they lead in there."""
-    return Host(layout.host(str(site.paths.jail)))
+    mounted = tuple((str(layout.host(source)), place) for source, place in site.filesystem.read_only)
+    return Host(layout.host(str(site.paths.jail)), mounted)
 
 
 def bound(site: Site, path: str) -> bool:

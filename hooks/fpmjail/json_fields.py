@@ -82,6 +82,9 @@ class Fields:
     def pairs(self, name: str) -> tuple[tuple[str, str], ...]:
         return self._many(name, _pair)
 
+    def path_pairs(self, name: str) -> tuple[tuple[str, str], ...]:
+        return self._many(name, _path_pair)
+
     def relatives(self, name: str) -> tuple[str, ...]:
         return self._many(name, _relative)
 
@@ -138,6 +141,12 @@ def _relative(value: object, where: str) -> str:
     if os.path.normpath(text) != text or text.split("/")[0] in ("..", "."):
         raise Problem(where, f"{text!a} must be a plain relative path")
     return text
+
+
+def _path_pair(value: object, where: str) -> tuple[str, str]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise Problem(where, "must be a pair")
+    return str(_path(value[0], where)), str(_path(value[1], where))
 
 
 def _pair(value: object, where: str) -> tuple[str, str]:

@@ -68,6 +68,16 @@ class Layout:
         return self.run / "fresh-pools"
 
     @property
+    def leaving(self) -> Path:
+        """One mark for each service whose master was told to end when its last request has: its process id."""
+        return self.run / "leaving"
+
+    @property
+    def idle_file(self) -> Path:
+        """Since when each running site has had no request."""
+        return self.run / "idle.json"
+
+    @property
     def lock_file(self) -> Path:
         """Held by flock(2) during every change."""
         return self.run / "lock"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The running FPM masters: which generation those of dedicated sites map, and their reload after a switch.
+"""The running FPM masters: which generation those of dedicated sites map, and new ones in their place after a switch.
 
 Debian's own, of the shared sites, maps nothing of any image: after a switch its sites are only asked.
 """
@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpmjail import probe, systemd
+from fpmjail import handover, probe, systemd
 from fpmjail.layout import Layout
 from fpmjail.site import BIND, Site
 
-AT_ONCE = 4  # each reload starts a whole PHP: more at a time only make all of them slow
-PATIENCE = 60.0  # seconds; above process_control_timeout, which a request in flight may use up
+AT_ONCE = 4  # each starts a whole PHP: more at a time only make all of them slow
+PATIENCE = 30.0  # seconds that a reload may take beyond process_control_timeout, which a request in flight may use up
 GENERATION = re.compile(r"/([0-9a-f]{16})/usr/")
 
 
@@ -35,9 +35,11 @@ def running(layout: Layout, sites: Iterable[Site]) -> tuple[Master, ...]:
         return ()
     from fpmjail import pools
 
-    served = (site for site in sites if not site.shared or pools.linked(layout, site))
-    pairs = ((site, systemd.main_pid(site.units.service)) for site in served)
-    return tuple(Master(site, pid) for site, pid in pairs if pid)
+    known = tuple(sites)
+    debians = {site.units.service for site in known if site.shared}
+    pids, leaving = systemd.up(*handover.PATTERNS, *sorted(debians)), handover.leaving(layout)
+    pairs = ((site, handover.stand(site, pids, leaving).serving) for site in known)
+    return tuple(Master(site, pid) for site, pid in pairs if pid and (not site.shared or pools.linked(layout, site)))
 
 
 def using(layout: Layout, sites: Iterable[Site], profile_id: str) -> tuple[Master, ...]:
@@ -45,8 +47,8 @@ def using(layout: Layout, sites: Iterable[Site], profile_id: str) -> tuple[Maste
     configured the site keeps what it has."""
     from fpmjail import state
 
-    known = ((site, state.read(layout, site.name)) for site in sites)
-    return running(layout, (site for site, now in known if now and now.profile == profile_id))
+    known = ((master, state.read(layout, master.site.name)) for master in running(layout, sites))
+    return tuple(master for master, now in known if now and now.profile == profile_id)
 
 
 def generations(maps: str) -> frozenset[str]:
@@ -87,34 +89,34 @@ def each(work: Callable[[Master], str], masters: Sequence[Master]) -> dict[str, 
 
 
 def reload(layout: Layout, masters: Sequence[Master], generation: str) -> dict[str, str]:
-    """Let the masters take up a generation; what is wrong with those that did not come back with it, by site.
+    """Let the masters take up a generation, the busiest last; what is wrong with those that did not, by site."""
+    from fpmjail import idle
 
-    SIGUSR2 makes FPM execute itself again, so libraries and extensions are the new ones too (php-fpm(8)).
-    """
-    return each(lambda master: reload_one(layout, master.site, generation), masters)
+    in_flight = idle.connections(Path("/proc/net/unix").read_text())
+    ordered = sorted(masters, key=lambda master: in_flight.get(str(master.site.paths.socket), 0))
+    return each(lambda master: reload_one(layout, master.site, generation), ordered)
 
 
 def reload_one(layout: Layout, site: Site, generation: str) -> str:
-    """Reload one master, wait until it runs from the generation; what its PHP then complains of.
+    """Let one site's PHP run from the generation; what is wrong with it then. A shared site already has it."""
+    return (not site.shared and renew(layout, site, generation)) or complaint(layout, site)
 
-    A shared site already has the generation.
+
+def renew(layout: Layout, site: Site, generation: str = "") -> str:
+    """Put a new master in the place of a running one; why that did not work.
+
+    It reads its configuration and its units, and maps the generation, or the server's own files as they are now. The
+    package of before, which has no standby, gets FPM's own reload (SIGUSR2: FPM executes itself again).
     """
-    if not (site.shared or taken_up(site, generation)):
-        return f"its master does not run from {generation}"
-    return complaint(layout, site)
-
-
-def taken_up(site: Site, generation: str) -> bool:
-    """Reload a master; True once it runs from the generation, or from the server's own files as they are now."""
-    if site.profile.libraries == BIND:
-        return reload_settings(site)
-    return reload_until(site, lambda pid: mapped(pid) == {generation})
-
-
-def reload_settings(site: Site) -> bool:
-    """Let a master read its configuration again; True once it did, which requests in flight may put off."""
+    told = bool(generation) and site.profile.libraries != BIND
+    if site.units.standby:
+        return handover.hand_over(layout, site, lambda pid: not told or mapped(pid) == {generation})
     before = start(systemd.main_pid(site.units.service))
-    return reload_until(site, lambda pid: start(pid) not in (before, b""))
+
+    def done(pid: int) -> bool:
+        return mapped(pid) == {generation} if told else start(pid) not in (before, b"")
+
+    return "" if reload_until(site, done) else f"its master does not run from {generation or 'its configuration'}"
 
 
 def start(pid: int) -> bytes:
@@ -129,7 +131,7 @@ def reload_until(site: Site, done: Callable[[int], bool]) -> bool:
     """`systemctl reload` only sends the signal: wait until it had its effect on the main process."""
     if not systemd.systemctl("reload", site.units.service).good:
         return False
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + site.php.request_timeout + PATIENCE
     while not done(systemd.main_pid(site.units.service)):
         if time.monotonic() > deadline:
             return False

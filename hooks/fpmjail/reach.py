@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from fpmjail import facts, systemd
+from fpmjail import facts, handover, systemd
 from fpmjail.host import Host
 from fpmjail.layout import Layout
 from fpmjail.site import SERVER_DIRECTORIES, Site
@@ -97,8 +97,8 @@ def _differs(directory: Path, pid: int) -> bool:
     return outside is not None and facts.identity(Path(f"/proc/{pid}/root{directory}")) != outside
 
 
-def heal(sites: Iterable[Site], say: Callable[[str], None]) -> None:
-    """Restart the services of running sites for whom a server arrived, or came back as another directory."""
+def heal(layout: Layout, sites: Iterable[Site], say: Callable[[str], None]) -> None:
+    """Renew the PHP of running sites for whom a server arrived, or came back as another directory."""
     for site in sites:
         if site.shared:
             from fpmjail import shared
@@ -106,11 +106,13 @@ def heal(sites: Iterable[Site], say: Callable[[str], None]) -> None:
             if systemd.running():
                 shared.heal(site, say)
             continue
-        pid = systemd.main_pid(site.units.service) if systemd.running() else 0
+        pid = handover.look(layout, site).serving if systemd.running() else 0
         lost = estranged(site, pid) if pid else ()
         if lost:
-            systemd.systemctl("try-restart", site.units.service)
-            say(f"{site.name}: restarted, to see {', '.join(map(str, lost))}")
+            from fpmjail import masters
+
+            fault = masters.renew(layout, site)
+            say(f"{site.name}: {fault or 'renewed'}, to see {', '.join(map(str, lost))}")
 
 
 def resolver_fault(layout: Layout) -> str:

@@ -44,7 +44,7 @@ def once(layout: Layout, mode: Mode, say: Say, profiles: frozenset[str] = frozen
             say(refresh.line(outcome))
     for text in words:
         say(text)
-    heal(found, say)
+    heal(layout, found, say)
     return outcomes
 
 
@@ -143,16 +143,16 @@ def look_again(layout: Layout, say: Say) -> None:
     with files.lock(layout.lock_file):
         for profile_id in sorted({site.profile.id for site in found}):
             image.follow_live(layout, profile_id)
-    heal(found, say)
+    heal(layout, found, say)
 
 
-def heal(found: Iterable[sites.Site], say: Say) -> None:
+def heal(layout: Layout, found: Iterable[sites.Site], say: Say) -> None:
     """Let sites see the sockets of servers that arrived, or came back."""
     reaching = [site for site in found if site.jail.sockets]
     if reaching:
         from fpmjail import reach
 
-        reach.heal(reaching, say)
+        reach.heal(layout, reaching, say)
 
 
 def trigger(layout: Layout, names: frozenset[str], say: Say) -> None:

@@ -20,6 +20,7 @@ def directives(site: Site) -> tuple[tuple[str, str], ...]:
     return (
         *site.sandbox,
         *((("BindPaths", " ".join(map(str, site.filesystem.bind))),) if site.filesystem.bind else ()),
+        *(("BindReadOnlyPaths", f"{source}:{place}") for source, place in site.filesystem.read_only),
         *(("BindReadOnlyPaths", f"-{directory}") for _, directory in site.jail.sockets),
         ("TemporaryFileSystem", RUN),
         ("TemporaryFileSystem", SHARED_MEMORY),

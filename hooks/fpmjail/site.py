@@ -110,21 +110,29 @@ class Inside:
 class Units:
     """The systemd units of the site: its package's own, but for the `service` of a shared site, which is Debian's.
 
-    `socket` is empty for a shared site: its pool listens itself.
+    `socket` is empty for a shared site: its pool listens itself. `standby` is the template of the services that have
+    the socket while the first one is replaced; empty where there is none.
     """
 
     service: str
     socket: str
     mounts: tuple[str, ...]
     paths: tuple[str, ...]
+    standby: str = ""
+
+    @property
+    def standbys(self) -> tuple[str, ...]:
+        """All services that may stand by, as systemctl(1) takes a pattern."""
+        return (self.standby.replace("@.", "@*."),) if self.standby else ()
 
 
 @dataclass(frozen=True, slots=True)
 class Filesystem:
-    """What the service binds into the jail, and what it may write there."""
+    """What the service binds into the jail, and what it may write there; `read_only` are pairs of source and place."""
 
     bind: tuple[Path, ...]
     writable: tuple[Path, ...]
+    read_only: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +168,12 @@ class Jail:
 
 @dataclass(frozen=True, slots=True)
 class Php:
-    """The PHP of the site; `request_timeout` in seconds."""
+    """The PHP of the site; `request_timeout` and `idle_after` in seconds, 0 in that means that it never stops."""
 
     version: str
     extensions: tuple[str, ...]
     request_timeout: int
+    idle_after: int = 0
 
 
 @dataclass(frozen=True, slots=True)

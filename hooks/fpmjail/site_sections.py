@@ -158,6 +158,7 @@ def _units(fields: Fields, package: str, isolation: str) -> Units:
         socket=fields.empty_or_null("socket") if shared else fields.text("socket", _UNIT),
         mounts=fields.texts("mounts", _UNIT),
         paths=fields.texts("paths", _UNIT),
+        standby=_standby(fields, package, shared),
     )
     fields.end()
     for key in () if shared else ("service", "socket"):
@@ -166,8 +167,16 @@ def _units(fields: Fields, package: str, isolation: str) -> Units:
     return units
 
 
+def _standby(fields: Fields, package: str, shared: bool) -> str:
+    """Packages of before have none."""
+    if shared and fields.has("standby"):
+        return fields.empty_or_null("standby")
+    return fields.text("standby", rf"{package}-standby@\.service") if fields.has("standby") else ""
+
+
 def _filesystem(fields: Fields, isolation: str) -> Filesystem:
-    filesystem = Filesystem(fields.path_list("bind"), fields.path_list("writable"))
+    read_only = fields.path_pairs("read_only") if fields.has("read_only") else ()
+    filesystem = Filesystem(fields.path_list("bind"), fields.path_list("writable"), read_only)
     fields.end()
     if isolation == SHARED and filesystem.bind:
         raise Problem("filesystem.bind", "must be empty: the data of a shared site lies in its chroot")
@@ -211,6 +220,7 @@ def _php(fields: Fields) -> Php:
         version=fields.text("version", _PHP),
         extensions=fields.texts("extensions", _WORD),
         request_timeout=fields.number("request_timeout", 0, _WEEK),
+        idle_after=fields.number("idle_after", 0, _WEEK) if fields.has("idle_after") else 0,
     )
     fields.end()
     return php

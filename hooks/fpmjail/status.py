@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SiteRow:
-    """One site; `service` is systemd's word, `check` the outcome of the last one, `warnings` say what to do.
+    """One site; `service` is systemd's word or `idle`, `check` the last one's outcome, `warnings` say what to do.
 
     `since` is when this version came, `arrivals` are those before it and itself, each with its time.
     """
@@ -77,13 +78,29 @@ def look(layout: Layout) -> Status:
     found, errors = sites.installed(layout)
     profiles = {site.profile.id: site.profile for site in found}
     problems = capability.load(layout).problems
+    states = unit_states(found)
     return Status(
-        tuple(site_row(layout, site) for site in found),
+        tuple(site_row(layout, site, service_word(site, states)) for site in found),
         tuple(image_row(layout, profile, found) for _, profile in sorted(profiles.items())),
         (*map(str, errors), *map(str, problems)),
         facts.php_outside(layout) if systemd.running() else (),
         removed(layout),
     )
+
+
+def unit_states(found: Iterable[Site]) -> dict[str, str]:
+    """systemd's word for each service and socket of the sites that it knows of, all asked for at once."""
+    units = {unit for site in found for unit in (site.units.service, site.units.socket, *site.units.standbys) if unit}
+    return systemd.states(*sorted(units)) if units and systemd.running() else {}
+
+
+def service_word(site: Site, states: Mapping[str, str]) -> str:
+    """How a site's PHP is: systemd's word, or `idle` when it will start with the next request."""
+    beginning = site.units.standby.partition("@")[0]
+    if beginning and any(unit.startswith(f"{beginning}@") and word == "active" for unit, word in states.items()):
+        return "active"
+    word = states.get(site.units.service, "unknown")
+    return "idle" if word == "inactive" and states.get(site.units.socket) == "active" else word
 
 
 def removed(layout: Layout) -> tuple[str, ...]:
@@ -94,7 +111,7 @@ def removed(layout: Layout) -> tuple[str, ...]:
     return tuple(sorted(leftovers.packaged(layout) - present))
 
 
-def site_row(layout: Layout, site: Site) -> SiteRow:
+def site_row(layout: Layout, site: Site, service: str) -> SiteRow:
     """One site."""
     known = state.read(layout, site.name)
     jobs = cron.fates(site)
@@ -104,9 +121,7 @@ def site_row(layout: Layout, site: Site) -> SiteRow:
         version=site.version,
         image=site.profile.id,
         configured=known.configured if known else "never",
-        service=systemd.properties(site.units.service, "ActiveState")["ActiveState"]
-        if systemd.running()
-        else "unknown",
+        service=service,
         isolation=site.isolation,
         enabled=web.enabled(site),
         jobs=jobs,

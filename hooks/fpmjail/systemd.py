@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,11 @@ def systemctl(*arguments: str, timeout: float = 120.0) -> Answer:
     return run(["systemctl", "--quiet", *arguments], timeout)
 
 
+def start(*units: str) -> Answer:
+    """Start units, of which there may be none."""
+    return systemctl("start", *units) if units else Answer(0, "")
+
+
 def active(unit: str) -> bool:
     """True when the unit is up, or on its way up or through a reload."""
     return properties(unit, "ActiveState")["ActiveState"] in {"active", "reloading", "activating"}
@@ -63,6 +69,41 @@ def properties(unit: str, *names: str) -> dict[str, str]:
     answer = run(["systemctl", "show", "--property", ",".join(names), unit])
     shown = dict(line.split("=", 1) for line in answer.words.splitlines() if "=" in line)
     return {name: shown.get(name, "") for name in names}
+
+
+def loaded() -> float:
+    """When systemd last read all its units, in seconds since 1970; 0 when it does not tell."""
+    shown = run(["systemctl", "show", "--property=UnitsLoadTimestampMonotonic"]).words.partition("=")[2]
+    return time.time() - time.monotonic() + int(shown) / 1e6 if shown.isdigit() and int(shown) else 0.0
+
+
+def follow(units: Iterable[Path], known: float) -> None:
+    """Let systemd read its units unless it has done so since these changed: the first of many packages that dpkg has
+    unpacked does it for all of them. What dpkg writes has any time of modification, but a true ctime."""
+    changed = [path.lstat().st_ctime for path in units if path.is_symlink() or path.exists()]
+    if not changed or not max(changed) + 1.0 < known <= time.time():
+        systemctl("daemon-reload")
+
+
+def up(*patterns: str) -> dict[str, int]:
+    """The services that have a process, by pattern, with the main one; two calls however many there are (0 for a
+    service whose main process is about to come)."""
+    states = "--state=active,activating,reloading,deactivating"
+    found = run(["systemctl", "list-units", "--plain", "--no-legend", "--full", "--type=service", states, *patterns])
+    units = [line.split()[0] for line in found.words.splitlines() if line.strip()] if found.good else []
+    return {unit: int(pid or 0) for unit, pid in of_each("MainPID", *units).items()} if units else {}
+
+
+def states(*units: str) -> dict[str, str]:
+    """The state of each unit, in one call."""
+    return of_each("ActiveState", *units)
+
+
+def of_each(name: str, *units: str) -> dict[str, str]:
+    """One property of each unit, as systemd prints it."""
+    shown = run(["systemctl", "show", f"--property=Id,{name}", *units]).words.split("\n\n")
+    fields = (dict(line.split("=", 1) for line in text.splitlines() if "=" in line) for text in shown)
+    return {one["Id"]: one.get(name, "") for one in fields if "Id" in one}
 
 
 def main_pid(unit: str) -> int:

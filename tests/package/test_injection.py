@@ -174,7 +174,7 @@ def test_systemd_hands_over_every_variable_as_it_was_given(
     real_parsers: RealParsers, release: str, batch: list[str]
 ) -> None:
     packages = [planned(replace(HARMLESS, variable=value).site(), release) for value in batch]
-    services = [text(package, ".service") for package in packages]
+    services = [text(package, "-jail.service") for package in packages]
     found = real_parsers.units(services, ".service", "org.freedesktop.systemd1.Service", "Environment")
     ours = ["FPM_SOCKETS=/run/fpmjail/shop.sock=3", f"PHP_INI_SCAN_DIR=/etc/php/{real_parsers.server.php}/fpm/conf.d"]
     assert found == [[*ours, f"FPMJAIL_ENV_A={value}"] for value in batch]

@@ -35,6 +35,7 @@ def test_a_package_ships_this_and_nothing_else() -> None:
         "etc/logrotate.d/site-shop-jail",
         UNITS + "fpmjail-shop.slice",
         UNITS + "site-shop-jail-certificate.path",
+        UNITS + "site-shop-jail-standby@.service",
         UNITS + "site-shop-jail.service",
         UNITS + "site-shop-jail.socket",
         UNITS + "var-lib-fpmjail-jails-shop-.image.mount",
@@ -70,7 +71,7 @@ def test_each_release_has_its_own_version_and_php(release: str, suffix: str, php
     assert control["Depends"] == (
         f"fpmjail (>= 0.1~), php{php}-fpm, php{php}-curl, php{php}-mysql, apache2 (>= 2.4.69~)"
     )
-    assert f"Environment=PHP_INI_SCAN_DIR=/etc/php/{php}/fpm/conf.d" in text(package, ".service")
+    assert f"Environment=PHP_INI_SCAN_DIR=/etc/php/{php}/fpm/conf.d" in text(package, "-jail.service")
     assert package.file_name == f"site-shop-jail_1.0.0{suffix}_all.deb"
 
 
@@ -142,7 +143,7 @@ def test_the_image_of_the_profile_is_mounted() -> None:
 
 
 def test_the_service_has_the_walls_of_site_json() -> None:
-    service = lines(".service")
+    service = lines("-jail.service")
     walls = [f"{name}={value}" for name, value in description()["sandbox"]]  # type: ignore[attr-defined]
     start = service.index(walls[0])
     assert service[start:] == walls
@@ -153,7 +154,7 @@ def test_the_walls_name_no_path_of_the_site() -> None:
 
 
 def test_a_mount_that_fails_does_not_make_the_socket_start_the_service_in_a_loop() -> None:
-    service = lines(".service")
+    service = lines("-jail.service")
     image = "var-lib-fpmjail-jails-shop-.image.mount"
     assert f"Wants={image}" in service
     assert f"After=network.target {image} var-www-shop.mount var-www.mount var.mount" in service
@@ -163,24 +164,24 @@ def test_a_mount_that_fails_does_not_make_the_socket_start_the_service_in_a_loop
 
 def test_only_a_slow_log_needs_to_look_into_workers() -> None:
     wanted = "php: {pool: {slow_log: 5s}}\n"
-    assert "SystemCallFilter=ptrace process_vm_readv" in lines(".service", wanted)
-    assert "SystemCallFilter=ptrace process_vm_readv" not in lines(".service")
+    assert "SystemCallFilter=ptrace process_vm_readv" in lines("-jail.service", wanted)
+    assert "SystemCallFilter=ptrace process_vm_readv" not in lines("-jail.service")
     assert not any("slowlog" in line for line in lines("/pool.conf"))
 
 
 def test_all_processes_of_a_site_share_its_limits() -> None:
     limits = "php: {limits: {memory: 2G, tasks: 99, cpu_weight: 50, io_weight: 20, open_files: 2048}}\n"
     assert lines(".slice", limits)[-4:] == ["MemoryMax=2G", "TasksMax=99", "CPUWeight=50", "IOWeight=20"]
-    assert {"LimitNPROC=99", "LimitNOFILE=2048", "LimitCORE=0"} <= set(lines(".service", limits))
-    assert "Slice=fpmjail-shop.slice" in lines(".service")
-    assert not any(line.startswith(("MemoryMax", "TasksMax")) for line in lines(".service"))
+    assert {"LimitNPROC=99", "LimitNOFILE=2048", "LimitCORE=0"} <= set(lines("-jail.service", limits))
+    assert "Slice=fpmjail-shop.slice" in lines("-jail.service")
+    assert not any(line.startswith(("MemoryMax", "TasksMax")) for line in lines("-jail.service"))
 
 
 def test_only_with_jit_is_memory_executed_that_was_written() -> None:
-    php = next(line for line in lines(".service") if line.startswith("ExecStart="))
+    php = next(line for line in lines("-jail.service") if line.startswith("ExecStart="))
     assert php.endswith("-d pcre.jit=0 -d opcache.jit=disable -d opcache.jit_buffer_size=0")
-    assert "MemoryDenyWriteExecute=yes" in lines(".service")
-    jit = lines(".service", "php: {jit: true, settings: {pcre.jit: 1}}\n")
+    assert "MemoryDenyWriteExecute=yes" in lines("-jail.service")
+    jit = lines("-jail.service", "php: {jit: true, settings: {pcre.jit: 1}}\n")
     assert "MemoryDenyWriteExecute=yes" not in jit and not any("jit" in line for line in jit)
 
 
@@ -202,14 +203,14 @@ def test_only_with_jit_is_memory_executed_that_was_written() -> None:
 )
 def test_the_network_is_what_the_description_leaves_of_it(network: str, expected: list[str]) -> None:
     names = ("RestrictAddressFamilies=", "PrivateNetwork=", "IPAddress")
-    found = [line for line in lines(".service", f"jail: {{network: {network}}}\n") if line.startswith(names)]
+    found = [line for line in lines("-jail.service", f"jail: {{network: {network}}}\n") if line.startswith(names)]
     assert found == expected
 
 
 def test_a_dash_in_the_name_nests_no_slice() -> None:
     package = planned(replace(shop(), name="my-shop"))
     assert file(package, ".slice").path == UNITS + "fpmjail-my\\x2dshop.slice"
-    assert "Slice=fpmjail-my\\x2dshop.slice" in text(package, ".service")
+    assert "Slice=fpmjail-my\\x2dshop.slice" in text(package, "-jail.service")
 
 
 @pytest.mark.parametrize(
@@ -245,7 +246,7 @@ def test_a_value_that_fpm_would_replace_takes_the_way_through_the_unit() -> None
     site = replace(shop(), php=replace(shop().php, env=(("A", "$HOME 100%"), ("B", "x$pool"))))
     values = pool_values(site, "/home")
     assert values.environment[:2] == (("A", "$FPMJAIL_ENV_A"), ("B", "$FPMJAIL_ENV_B"))
-    assert 'Environment="FPMJAIL_ENV_A=$HOME 100%%"' in setting_lines(text(planned(site), ".service"))
+    assert 'Environment="FPMJAIL_ENV_A=$HOME 100%%"' in setting_lines(text(planned(site), "-jail.service"))
 
 
 def test_a_fixed_uid_is_asked_for() -> None:

@@ -18,7 +18,7 @@ def described(more: str) -> dict[str, Any]:
 
 
 def service(more: str) -> list[str]:
-    return setting_lines(text(planned(shop(more)), ".service"))
+    return setting_lines(text(planned(shop(more)), "-jail.service"))
 
 
 def refused(more: str) -> str:

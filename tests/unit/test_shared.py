@@ -68,7 +68,7 @@ def test_the_data_lies_in_the_chroot_and_php_sees_it_at_the_dedicated_path() -> 
     assert {**dedicated["paths"], **inside} == dedicated["paths"]
     assert read["user"]["home"] == BASE
     assert read["environment"] == dedicated["environment"]
-    assert read["filesystem"] == {"bind": [], "writable": dedicated["filesystem"]["writable"]}
+    assert read["filesystem"] == {"bind": [], "read_only": [], "writable": dedicated["filesystem"]["writable"]}
 
 
 def test_it_is_debians_service_that_runs_php() -> None:

@@ -147,18 +147,18 @@ def test_a_socket_counts_when_somebody_accepts_on_it(tmp_path: Path) -> None:
 def test_a_directory_that_is_another_one_now_asks_for_a_restart(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done: list[tuple[str, ...]] = []
+    done: list[str] = []
     monkeypatch.setattr(systemd, "running", lambda: True)
-    monkeypatch.setattr(systemd, "main_pid", lambda unit: os.getpid())
-    monkeypatch.setattr(systemd, "systemctl", lambda *words, **_: done.append(words))
+    monkeypatch.setattr(systemd, "up", lambda *units: {units[0]: os.getpid()})
+    monkeypatch.setattr(masters, "renew", lambda layout, site: done.append(site.name))
     here = replace(site, jail=replace(site.jail, sockets=(("mysql", tmp_path),)))
     said: list[str] = []
-    reach.heal([here], said.append)
+    reach.heal(Layout(tmp_path), [here], said.append)
     assert done == [] and said == []
     monkeypatch.setattr(facts, "identity", lambda path: (1, 2) if path == tmp_path else None)
-    reach.heal([here], said.append)
-    assert done == [("try-restart", "site-example-jail.service")]
-    assert said == [f"example: restarted, to see {tmp_path}"]
+    reach.heal(Layout(tmp_path), [here], said.append)
+    assert done == ["example"]
+    assert said == [f"example: renewed, to see {tmp_path}"]
     monkeypatch.setattr(facts, "identity", lambda path: None)
     assert reach.estranged(here, os.getpid()) == ()
 
@@ -168,7 +168,7 @@ def test_a_master_that_has_another_image_yet_is_not_waited_for(
 ) -> None:
     layout = Layout(tmp_path)
     monkeypatch.setattr(systemd, "running", lambda: True)
-    monkeypatch.setattr(systemd, "main_pid", lambda unit: 7)
+    monkeypatch.setattr(systemd, "up", lambda *units: {"site-example-jail.service": 7})
     layout.site_state(site.name).mkdir(parents=True)
     state.write(layout, site.name, state.State(profile="0" * 12))
     assert masters.using(layout, [site], site.profile.id) == ()
