@@ -164,7 +164,7 @@ def test_of_many_sites_each_meets_one_neighbour_and_a_wrong_call_is_refused(serv
         (["ann"], "takes two sites"),
         (["ann", "ann"], "takes two sites"),
         (["ann", "nobody"], "no such site: nobody"),
-        (["ann", "bob", "--nagios"], "no form for monitoring"),
+        (["ann", "bob", "--prometheus", "-"], "no form for monitoring"),
     ):
         refused = server.run("fpmjail", "check", "--isolation", *words, check=False)
         assert refused.returncode == 2 and expected in refused.output, refused
