@@ -245,8 +245,7 @@ def check_isolation(arguments: argparse.Namespace, layout: Layout) -> int:
     if len(arguments.site) not in (0, 2) or len(set(arguments.site)) != len(arguments.site):
         return refuse(arguments, "--isolation takes two sites, the one that tries and the one that is tried, or none")
     if arguments.nagios or arguments.prometheus:
-        complain("--isolation has no form for monitoring; its exit status says it: 1 when something was reached")
-        return 2
+        return refuse(arguments, "--isolation has no form for monitoring: its exit status is 1 if one was reached")
     try:
         wanted = isolation_run.chosen(layout, arguments.site)
     except (UnknownSite, isolation_run.TooFew) as error:
