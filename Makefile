@@ -13,7 +13,7 @@ BENCH_REPEAT ?= 5
 RELEASE ?= trixie
 PYTEST := $(PYTHON) -m pytest --timeout 1200 --durations 15
 
-.PHONY: help demo test unit attacks-table soak bench lint deb trees host clean clean-cache
+.PHONY: help demo test unit attacks-table soak bench lint deb docs trees host clean clean-cache
 
 help:
 	@echo "make demo         build everything, install a site in a throw-away container, upgrade under load, show it"
@@ -21,11 +21,13 @@ help:
 	@echo "make unit         the fast tests, no root needed"
 	@echo "make attacks-table  try every attack on both releases, write docs/attacks.md anew"
 	@echo "make soak         the fuzzers of the restricted shell and of all parsers, SECONDS=3600 each, then"
-	@echo "                  INTERRUPTIONS=1000 kills and power cuts"
+	@echo "                  INTERRUPTIONS=1000 kills and power cuts, then 200 sites on one server of each release that"
+	@echo "                  follow their repository by themselves"
 	@echo "make bench        speed, memory and disk against their rivals, into docs/bench.md; ROWS=noop,build SITES=1000"
 	@echo "                  BENCH_REPEAT=5 RELEASE=trixie"
 	@echo "make lint         ruff, mypy, shellcheck"
 	@echo "make deb          the packages of both releases, into build/"
+	@echo "make docs         the manual as a site, into build/manual"
 	@echo "make clean        remove what these commands made in this directory"
 	@echo "make clean-cache  remove the base trees as well"
 
@@ -47,6 +49,7 @@ soak: host .venv/ready
 	$(PYTHON) -m tests.shell.soak $(SECONDS)
 	$(PYTHON) -m tests.fuzz.soak $(SECONDS)
 	$(PYTHON) -m tests.lifecycle.campaign $(INTERRUPTIONS)
+	FPMJAIL_INSTALLED_SITES=200 $(PYTEST) --timeout 7200 tests/lifecycle/test_publish.py
 
 bench: host .venv/ready
 	$(PYTHON) -m tests.bench --rows "$(ROWS)" --sites $(SITES) --repeat $(BENCH_REPEAT) --release $(RELEASE) \
@@ -57,6 +60,9 @@ lint: .venv/ready
 
 deb: host .venv/ready
 	$(PYTHON) -m tests.lifecycle.packages --output build
+
+docs: .venv/ready
+	.venv/bin/mkdocs build --strict
 
 trees: host .venv/ready
 	$(PYTHON) -m tests.lifecycle.trees

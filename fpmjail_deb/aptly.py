@@ -128,7 +128,7 @@ def _switch(aptly: Aptly, release: str, snapshot: str) -> None:
         aptly("publish", "switch", *options, release, place, snapshot)
         return
     identity = [f"-origin={aptly.origin}", f"-label={aptly.label}", f"-suite={release}", f"-distribution={release}"]
-    architectures = f"-architectures={','.join((*ARCHITECTURES, 'all'))}"
+    architectures = f"-architectures={','.join(ARCHITECTURES)}"  # packages for all are in each
     aptly("publish", "snapshot", *options, "-acquire-by-hash", *identity, architectures, snapshot, place)
 
 

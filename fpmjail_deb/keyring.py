@@ -42,7 +42,7 @@ def package_name(settings: Settings) -> str:
 def plan(settings: Settings, release: Release, key: bytes, version: str, epoch: int) -> PackagePlan:
     """Return the keyring package of a release; `key` is the public one, `epoch` in seconds since 1970."""
     name = package_name(settings)
-    file = f"usr/share/keyrings/{name}.gpg"
+    file = f"usr/share/keyrings/{name}.asc"
     url = settings.source(release.codename)
     values = {"origin": settings.origin, "url": url, "release": release.codename, "key": file, "package": name}
     log = metadata.changelog(

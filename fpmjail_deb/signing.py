@@ -62,8 +62,8 @@ class Key:
         return fields[1] or "-", int(fields[5]), int(fields[6] or 0)
 
     def public(self) -> bytes:
-        """Return the public key, as Signed-By takes it from a file .gpg."""
-        return _gpg(self.home, "--export-options", "export-minimal", "--export", self.fingerprint)
+        """Return the public key, in armour, as Signed-By takes it from a file .asc."""
+        return _gpg(self.home, "--armor", "--export-options", "export-minimal", "--export", self.fingerprint)
 
     def try_to_sign(self, place: Path) -> None:
         """Sign something in an empty directory. Raises BuildError when gpg cannot."""

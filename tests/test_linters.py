@@ -87,7 +87,9 @@ def first_line(path: Path) -> str:
     return path.read_text().partition("\n")[0]
 
 
-@pytest.mark.parametrize("page", ["man1/dh_fpmjail.1", "man1/fpmjail-deb.1", "man5/fpmjail-site.5", "man8/fpmjail.8"])
+@pytest.mark.parametrize(
+    "page", ["man1/dh_fpmjail.1", "man1/fpmjail-deb.1", "man5/fpmjail-site.5", "man7/fpmjail.7", "man8/fpmjail.8"]
+)
 def test_man_pages_are_in_the_packages_and_without_warnings(release: str, page: str) -> None:
     with Container(release, "builder", binds={build_debs(release): "/srv/debs"}, boot=False) as chroot:
         chroot.shell("for deb in /srv/debs/*.deb; do dpkg-deb --extract $deb /srv/installed; done")

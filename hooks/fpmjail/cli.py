@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from fpmjail import __version__
+from fpmjail import help as teach
 from fpmjail.layout import Layout
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ examples:
   fpmjail rollback example        back to the generation before, and stay there
 
 exit status: 0 all is good, 1 something is wrong, 2 the command line is wrong
+see also: fpmjail(7) how everything fits together, fpmjail(8) every command, fpmjail-site(5) what sites can be
 """
 
 UNDER_DPKG = "DPKG_MAINTSCRIPT_NAME"
@@ -372,19 +374,19 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"fpmjail {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for action in (configure, remove, enable, disable):
-        add(commands, action).add_argument("site", metavar="SITE")
+        add(commands, action).add_argument("site", metavar="SITE", help=teach.SITE)
     add_refresh(commands)
     add(commands, reload)
     back = add(commands, rollback)
-    back.add_argument("target", metavar="SITE|PROFILE")
+    back.add_argument("target", metavar="SITE|PROFILE", help="a site, or an image as `fpmjail status` shows it")
     back.add_argument("--dry-run", action="store_true", help="only say what that would bring back")
     back.add_argument("--release-hold", action="store_true", help="end a hold and follow the host again")
     add(commands, status)
     checking = add(commands, check)
-    checking.add_argument("site", metavar="SITE", nargs="*")
+    checking.add_argument("site", metavar="SITE", nargs="*", help=teach.SITE)
     add_check(checking)
     copies = add(commands, files)
-    copies.add_argument("site", metavar="SITE")
+    copies.add_argument("site", metavar="SITE", help=teach.SITE)
     copies.add_argument("--by-capability", action="store_true", help="only what each capability costs")
     add_exec(commands)
     add(commands, follow, hidden=True)
@@ -397,16 +399,22 @@ def add(commands: Any, action: Command, hidden: bool = False) -> argparse.Argume
     """A command whose help is its function's docstring."""
     text = (action.__doc__ or "").strip()
     shown = {} if hidden else {"help": text}
-    made: argparse.ArgumentParser = commands.add_parser(action.__name__.rstrip("_"), description=text, **shown)
+    name = action.__name__.rstrip("_")
+    made: argparse.ArgumentParser = commands.add_parser(name, description=text, **teaching(name), **shown)
     made.add_argument("--json", action="store_true", help="machine-readable output")
     made.set_defaults(action=action)
     return made
 
 
+def teaching(name: str) -> dict[str, Any]:
+    """Examples below a command's options, as they are written."""
+    return {"epilog": teach.epilog(name), "formatter_class": argparse.RawDescriptionHelpFormatter}
+
+
 def add_check(made: argparse.ArgumentParser) -> None:
     """The options of `fpmjail check`."""
     made.add_argument("--all", action="store_true", help="every site that is switched on, and what belongs to none")
-    made.add_argument("--isolation", action="store_true", help="let sites try to reach each other, or SITE another SITE")
+    made.add_argument("--isolation", action="store_true", help="let the sites try to reach each other")
     made.add_argument("--jail-only", action="store_true", help="do not ask the server's own PHP for comparison")
     made.add_argument("--nagios", action="store_true", help="one line and the exit status of a monitoring plugin")
     made.add_argument("--prometheus", metavar="FILE", help="write metrics for node_exporter; - for standard output")
@@ -429,9 +437,10 @@ def add_exec(commands: Any) -> None:
         "exec",
         help=exec_.__doc__,
         description=exec_.__doc__,
+        **teaching("exec"),
         usage="fpmjail exec [-h] [--cwd DIRECTORY] SITE -- COMMAND [ARGUMENT ...]",
     )
-    made.add_argument("site", metavar="SITE")
+    made.add_argument("site", metavar="SITE", help=teach.SITE)
     made.add_argument("--cwd", metavar="DIRECTORY", help="where it starts, seen from the document root")
     made.set_defaults(action=exec_, command=())
 

@@ -297,7 +297,8 @@ def prepare_units(layout: Layout, site: Site, before: State, around: Surrounding
     units = (*site.units.mounts, *site.units.paths, *cron.units(site), *filter(None, (site.units.socket,)))
     own = (*units, site.units.standby, *(() if site.shared else (site.units.service,)))
     systemd.follow((UNITS / unit for unit in own if unit), systemd.loaded() if under_dpkg() else 0.0)
-    if (before.profile and before.profile != site.profile.id) or displaced(layout, site):
+    another = bool(before.profile and before.profile != site.profile.id) or displaced(layout, site)
+    if another:
         unmount_image(site)
     if site.filesystem.read_only and own_mounts(site):  # the version before had mount units
         handover.stop(site)
@@ -307,6 +308,8 @@ def prepare_units(layout: Layout, site: Site, before: State, around: Surrounding
         raise SiteFault(
             f"the image cannot be mounted: {answer.words}", f"see: systemctl status {site.units.mounts[0]!r}"
         )
+    if another and not site.shared and systemd.active(site.units.service):
+        systemd.systemctl("restart", site.units.service)
 
 
 def under_dpkg() -> bool:
@@ -323,10 +326,10 @@ def displaced(layout: Layout, site: Site) -> bool:
 
 def unmount_image(site: Site) -> None:
     """Make way for another image. Debian's master goes on serving others, and this site without an image for as long
-    as it takes to mount the other one, so that alone goes, at once and however busy it is."""
+    as it takes to mount the other one, so that alone goes, at once and however busy it is. A dedicated site's service
+    is stopped, but a request that waits starts it again at once, and with it the mount that was to be stopped."""
     if not site.shared:
         systemd.systemctl("stop", site.units.service, *site.units.standbys, *site.units.mounts)
-        return
     for mount in own_mounts(site):
         if mount.target == str(site.paths.jail / ".image"):
             systemd.run(["umount", "--lazy", "--", mount.target])

@@ -200,6 +200,8 @@ def conversation(socket: Path, params: Mapping[str, str], *, timeout: float) -> 
             response = _first_line(connection, encode(params, b""), deadline)
         except TimeoutError as error:
             raise DeadlineExceeded(f"no answer within {timeout:g} s") from error
+        except (ConnectionResetError, BrokenPipeError) as error:
+            raise WorkerDied("the connection was reset before the answer began") from error
         yield response
 
 

@@ -105,7 +105,8 @@ def arguments(
     """What the attempts of `a` on `b` are told; `made` is what `b` says that it made."""
     session = str(made.get("session") or "")
     database = b.user.name if "mysql" in dict(a.jail.sockets) else ""
-    places = (b.paths.base, b.paths.logs, b.paths.jail, Path(outside(b, "/tmp")), Path(outside(b, "/var/lib/php/sessions")))
+    writable = (Path(outside(b, path)) for path in ("/tmp", "/var/lib/php/sessions"))
+    places = (b.paths.base, b.paths.logs, b.paths.jail, *writable)
     return {
         "mode": "try",
         "made": dict(made),
@@ -131,15 +132,13 @@ def services(*tables: str) -> tuple[str, ...]:
     """The addresses on loopback where something listens, out of the texts of /proc/net/tcp and tcp6 (proc(5))."""
     rows = [line.split() for text in tables for line in text.splitlines()[1:]]
     found = [row[1].split(":") for row in rows if len(row) > 3 and row[3] == LISTENING and ":" in row[1]]
-    local = {
-        (_loopback(address), int(port, 16)) for address, port in found if _loopback(address) and int(port, 16) not in WEB
-    }
-    return tuple(f"{address}:{port}" for address, port in sorted(local, key=lambda place: (place[1], place[0])))
+    local = {(int(port, 16), _loopback(address)) for address, port in found if _loopback(address)}
+    return tuple(f"{address}:{port}" for port, address in sorted(local) if port not in WEB)
 
 
 def _loopback(address: str) -> str:
     """How something that listens at an address of proc(5) is reached on this host; empty where only from elsewhere."""
-    if address in ("00000000", "0" * 32) or address.endswith("7F") and len(address) == 8:
+    if address in ("00000000", "0" * 32) or (address.endswith("7F") and len(address) == 8):
         return "127.0.0.1"
     return "[::1]" if address == "0" * 24 + "01000000" else ""
 
@@ -207,5 +206,6 @@ def denied(site: Site, name: str) -> bool:
     walls = set(site.sandbox)
     if ("PrivateNetwork", "yes") in walls:
         return True
-    local = any(wall == "IPAddressAllow" and (place == "localhost" or place.startswith("127.")) for wall, place in walls)
+    allowed = [place for wall, place in walls if wall == "IPAddressAllow"]
+    local = any(place == "localhost" or place.startswith("127.") for place in allowed)
     return name != "abstract sockets" and ("IPAddressDeny", "any") in walls and not local

@@ -77,7 +77,7 @@ def question() -> Told:
 
 @contextmanager
 def holding(layout: Layout, site: Site, told: Mapping[str, object]) -> Iterator[dict[str, object]]:
-    """The neighbour with its secrets, as long as the block lasts: what it could make. Raises FastcgiError, ValueError."""
+    """The neighbour and its secrets, as long as the block lasts: what it made. Raises FastcgiError, ValueError."""
     nonce = secrets.token_hex(16)
     asked = ask(layout, site, nonce, {**told, "mode": "hold"})
     with fastcgi.conversation(site.paths.socket, asked, timeout=PATIENCE) as response:

@@ -65,7 +65,7 @@ NATIVE = (
             if (preg_match('#^(\\\\w+)-(\\\\w+) rw-s .* /dev/zero#', $line, $match)) {
                 [$from, $to] = [hexdec($match[1]), hexdec($match[2])];
                 $needle = 'SECRET-OF-' . strtoupper(basename($foreign[1]));
-                if (!FFI::isNull($at = $libc->memmem($from, $to - $from, $needle, strlen($needle)))) {
+                if ($libc->memmem($from, $to - $from, $needle, strlen($needle)) !== null) {
                     return 'found';
                 }
             }
@@ -84,7 +84,7 @@ NATIVE = (
         putenv("PROOF=$own/mapped");
         $libc->dlopen("$own/mapped.so", 2);
         return is_file("$own/mapped") ? 'the library ran' : '';
-    """),
+    """, "Where systemd guards the site, what it can write is noexec."),
     Script("memory-program", "start a program that is in memory only: memfd_create(2)", "OOO", """
         return $child(function () use ($libc, $payloads) {
             $descriptor = $libc->memfd_create('program', 0);

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,19 +86,16 @@ class Plot:
         self.act("unplant")
         return STOPPED if before == after else OPEN
 
-    def raced(self, step: Step, seconds: float = 0.0) -> str:
-        """The outcome of a step while names are exchanged; it is repeated for some time."""
+    def raced(self, step: Step) -> str:
+        """The outcome of a step while names are exchanged. The racer begins again whenever root ends it."""
         before = self.look()
         self.server.shell("rm -f /run/race-over")
-        racer = self.server.container.popen(
-            "python3", "-c", SABOTEUR.read_text(), f"_site-{self.site}", "race", *self.roots
-        )
+        again = 'while [ ! -e /run/race-over ]; do python3 -c "$0" "$@" || true; done'
+        asked = (SABOTEUR.read_text(), f"_site-{self.site}", "race", *self.roots)
+        racer = self.server.container.popen("sh", "-c", again, *asked)
         assert racer.stdout is not None and racer.stdout.readline() == "racing\n"
-        deadline = time.monotonic() + seconds
         self.root_does(step.command)
-        while time.monotonic() < deadline:
-            self.root_does(step.command)
         self.server.shell("touch /run/race-over")
-        exchanged, words = racer.communicate(timeout=60)
-        assert int(exchanged or 0) > 100, words
+        racer.communicate(timeout=60)
+        self.act("calm")
         return STOPPED if before == self.look() else OPEN

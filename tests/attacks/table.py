@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tests.attacks import native, planting, scripts, visits
-from tests.attacks.cases import OPEN, PHP_PLACES, WEB_PLACES, Script, Visit
+from tests.attacks.cases import OPEN, PHP_PLACES, STOPPED, WEB_PLACES, Script, Visit
 from tests.attacks.planting import Step
 from tests.lifecycle.trees import CHECKOUT, RELEASES
 
@@ -105,7 +105,7 @@ def _total(seen: Mapping[str, Outcomes]) -> str:
         ]
         lines.append(
             f"- {title}: {len(cases)} attacks, {len(words)} attempts from jails on both releases, "
-            f"{len(words) - words.count(OPEN)} stopped, {words.count(OPEN)} open as said above\n"
+            f"{words.count(STOPPED)} stopped, {words.count(OPEN)} open as said above\n"
         )
     return "## Figures\n\n" + "".join(lines)
 

@@ -59,7 +59,7 @@ HANDLERS = (
 )  # fmt: skip
 
 READING = (
-    Visit("links", "symbolic links to another site's files, to its directory and to the server's", "Osssss", SECRETS,
+    Visit("links-followed", "symbolic links to files of another site and of the server", "Osssss", SECRETS,
         ask("@at@/file.txt", "@at@/config.txt", "@at@/directory/notes.txt", "@at@/outside"),
         {"x.txt": "own text\n"},
         {"file.txt": "@victim@/notes.txt", "config.txt": "@victim@/config.php", "directory": "@victim@",

@@ -134,9 +134,9 @@ class Container:
             supervisor.wait(TEAR_DOWN_SECONDS)
         self._console.close()
 
-    def reboot(self) -> None:
-        """`systemctl reboot`, and wait until it is up again; what is on the disk stays."""
-        deadline = time.monotonic() + BOOT_SECONDS
+    def reboot(self, seconds: float = BOOT_SECONDS) -> None:
+        """`systemctl reboot`, and wait that long until it is up again; what is on the disk stays."""
+        deadline = time.monotonic() + seconds
         self.run("systemctl", "--no-block", "reboot", check=False)
         self.init = 0
         self._await_init(deadline)

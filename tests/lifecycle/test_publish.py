@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,8 +42,9 @@ class Fleet:
 
     def versions(self) -> dict[str, str]:
         """The installed versions of sites."""
-        rows = self.server.run("dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Abbrev}\n", "site-*").stdout
-        return {row.split()[0]: row.split()[1] for row in rows.splitlines() if row.split()[2] == "ii"}
+        shown = "${Package} ${Version} ${db:Status-Status}\n"
+        rows = (row.split() for row in self.server.run("dpkg-query", "-W", "-f", shown, "site-*").stdout.splitlines())
+        return {package: version for package, version, status in rows if status == "installed"}
 
     def masters(self) -> dict[str, str]:
         """The process of every site's FPM."""
@@ -118,3 +120,46 @@ def upgraded(server: Container) -> list[str]:
     """What dpkg has unpacked since its log was emptied."""
     rows = (row.split() for row in server.read("/var/log/dpkg.log").splitlines())
     return [row[3] for row in rows if row[2] == "upgrade"]
+
+
+def arrivals(fleet: Fleet, name: str) -> list[list[str]]:
+    """The versions of a site that came to the server, each with its time."""
+    rows = json.loads(fleet.server.run("fpmjail", "status", "--json", check=False).stdout)["sites"]
+    return next(list(row["arrivals"]) for row in rows if row["name"] == name)
+
+
+def test_status_says_which_version_came_when(fleet: Fleet) -> None:
+    changed, untouched = (arrivals(fleet, name) for name in (fleet.names[2], fleet.names[0]))
+    assert [len(changed), len(untouched)] == [2, 1]
+    (before, first), (after, second) = changed
+    assert (before.partition("+")[0][-2:], after.partition("+")[0][-2:]) == (".1", ".2") and first < second
+    text = fleet.server.run("fpmjail", "status", check=False).stdout
+    row = next(line for line in text.splitlines() if line.startswith(f"{fleet.names[2]} "))
+    assert after in row and second in row and first not in row
+
+
+def test_a_site_goes_back_stays_held_and_obeys_a_pin(fleet: Fleet) -> None:
+    server, name = fleet.server, fleet.names[2]
+    package = f"site-{name}-jail"
+    older, newer = sorted(rows(server.run("apt-cache", "madison", package).stdout))
+    assert fleet.versions()[package] == newer
+    server.apt("install", "--allow-downgrades", f"{package}={older}")
+    asked = ("curl", "-sf", "-H", f"Host: {name}.example.org", "http://127.0.0.1/load.php")
+    assert server.run(*asked).stdout == "token \n"
+    server.run("apt-mark", "hold", package)
+    fleet.follow()
+    assert fleet.versions()[package] == older
+    server.run("apt-mark", "unhold", package)
+    pin = "/etc/apt/preferences.d/pin"
+    server.write(pin, f"Package: {package}\nPin: version {older}\nPin-Priority: 1001\n")
+    fleet.follow()
+    assert fleet.versions()[package] == older
+    server.run("rm", pin)
+    fleet.follow()
+    assert fleet.versions()[package] == newer
+    assert [version for version, _ in arrivals(fleet, name)] == [older, newer, older, newer]
+
+
+def rows(madison: str) -> list[str]:
+    """The versions that apt-cache madison names."""
+    return [line.split("|")[1].strip() for line in madison.splitlines()]

@@ -18,7 +18,7 @@ TAKEN_BACK = {"bookworm": ("newer-standards-version", "package-supports-alternat
 def lintian(bench: Container, *packages: str) -> str:
     """All that lintian has to say of .deb or .changes files, nothing if they are good."""
     suppressed = [f"--suppress-tags={','.join(tags)}"] if (tags := TAKEN_BACK.get(bench.release)) else []
-    return bench.run(*LINTIAN, *suppressed, *packages, check=False).output
+    return bench.run(*LINTIAN, *suppressed, *packages, check=False, timeout=900).output
 
 
 def network_interfaces(bench: Container) -> Sequence[str]:

@@ -52,10 +52,10 @@ def workshop(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes((CHECKOUT / name).read_bytes())
         (source / name).chmod((CHECKOUT / name).stat().st_mode & 0o777)
-    binds = {source: "/srv/checkout", build_debs(release): "/srv/usual"}
+    binds: dict[str | Path, str] = {source: "/srv/checkout", build_debs(release): "/srv/usual"}
     with Container(release, "builder", binds=binds, writable={place: "/srv/built"}, boot=False) as bench:
         assert network_interfaces(bench) == ["lo"]
-        log = bench.run("sh", "-euc", BUILD, env=STRANGE, timeout=600).output
+        log = bench.run("sh", "-euc", BUILD, env=STRANGE, timeout=900).output
         bench.shell(f"cp {ELSEWHERE}/fpmjail*_* /srv/built; chmod -R a+rX /srv/built")
         yield Workshop(bench, log, place)
 
@@ -102,7 +102,7 @@ def test_debian_copyright_says_of_every_file_what_the_file_says_itself() -> None
             continue  # it has the licence of what it leads to
         head = (CHECKOUT / name).read_bytes()[:400].decode(errors="replace")
         paragraph = told.find_files_paragraph(name)
-        licence = paragraph.license.synopsis if paragraph and paragraph.license else None
+        licence = paragraph["License"].partition("\n")[0] if paragraph else None
         spoken = [debian for spdx, debian in LICENCES.items() if f"SPDX-License-Identifier: {spdx}" in head]
         if licence is None or spoken not in ([], [licence]):
             wrong.append((name, licence, spoken))

@@ -47,7 +47,7 @@ def laboratory(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     archive = Repository(place, "archive", suite=release, key=key)
     archive.publish(*place.glob("old/*.deb"), *place.glob("new/fpmjail*.deb"), *extras.debs(release, NEEDED))
     tools = extras.debs(release, ["piuparts"])[0].parent
-    binds = {trees.base_tree(release).root: "/srv/base", place: PLACE, tools: "/srv/tools"}
+    binds: dict[str | Path, str] = {trees.base_tree(release).root: "/srv/base", place: PLACE, tools: "/srv/tools"}
     with Container(release, binds=binds, boot=False) as chroot:
         chroot.write(f"{KEYS}/tests.asc", key.public())
         chroot.shell("dpkg --install /srv/tools/*.deb && mkdir /mnt/work && mount -t tmpfs tmpfs /mnt/work")

@@ -41,11 +41,11 @@ BUILDERS: Mapping[str, tuple[tuple[str, str], Mapping[str, str]]] = {
 def built_on(release: str, target: Path) -> list[Path]:
     """The packages of all examples, built by the installed generator of a release."""
     arguments, environment = BUILDERS[release]
-    binds = {build_debs(release): "/srv/debs", CHECKOUT: "/srv/checkout"}
+    binds: dict[str | Path, str] = {build_debs(release): "/srv/debs", CHECKOUT: "/srv/checkout"}
     with Container(release, "builder", binds=binds, writable={target: "/srv/target"}, boot=False) as bench:
         assert network_interfaces(bench) == ["lo"]
         bench.shell("dpkg --install /srv/debs/fpmjail-deb_*.deb")
-        bench.run("sh", "-euc", SOMEBODY, "sh", *arguments, env=environment)
+        bench.run("sh", "-euc", SOMEBODY, "sh", *arguments, env=environment, timeout=900)
         bench.run("sh", "-euc", 'cp "$1"/debs/*.deb /srv/target', "sh", arguments[0])
     return sorted(target.glob("*.deb"))
 

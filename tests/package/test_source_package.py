@@ -30,9 +30,10 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def made(release: str, exchange: Path) -> Iterator[Made]:
+def made(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     """The example of a shop, from its description and from the tree that `source` wrote."""
-    binds = {build_debs(release): "/srv/debs", EXAMPLES: "/srv/examples"}
+    exchange = tmp_path_factory.mktemp("exchange")
+    binds: dict[str | Path, str] = {build_debs(release): "/srv/debs", EXAMPLES: "/srv/examples"}
     with Container(release, "builder", binds=binds, writable={exchange: SEEN_AS}, boot=False) as builder:
         builder.shell(f"dpkg --install /srv/debs/fpmjail-deb_*.deb && mkdir {WORK} {SEEN_AS}/ours {SEEN_AS}/theirs")
         builder.shell(f"cd {WORK} && fpmjail-deb source /srv/examples/shop.yaml --release {release} -o tree")

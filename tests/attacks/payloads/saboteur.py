@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The site's user in root's way. `saboteur.py USER plant|unplant|race ROOT...`
+"""The site's user in root's way. `saboteur.py USER plant|unplant|race|calm ROOT...`
 
 plant: in every directory that he can write to, each entry is set aside, and a link to the bait takes its name; so do
 links with the names that root's programs may use. unplant: all of it back. race: entries and such links are exchanged
-as fast as the machine can, until /run/race-over is there.
+as fast as the machine can, until /run/race-over is there. calm: what a killed race left goes back.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import ctypes
 import os
 import pwd
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 BAIT = "/srv/bait"
@@ -52,10 +52,10 @@ def plant(directory: Path) -> None:
             place.symlink_to(f"{BAIT}/directory" if "." not in name else f"{BAIT}/file")
 
 
-def unplant(root: str) -> None:
+def back(root: str, undo: Callable[[Path], None]) -> None:
     for place in walk(Path(root).resolve()):
         if os.access(place, os.W_OK | os.X_OK):
-            restore(place)
+            undo(place)
 
 
 def restore(directory: Path) -> None:
@@ -67,24 +67,35 @@ def restore(directory: Path) -> None:
             entry.rename(directory / entry.name.removeprefix(".aside-"))
 
 
-def race(directories: list[Path]) -> None:
+def pairs_in(directory: Path) -> list[tuple[Path, Path]]:
+    """The entries with the links that change places with them; made, unless an earlier run was killed over it."""
     pairs = []
-    for directory in directories:
-        for entry in [entry for entry in directory.iterdir() if not entry.is_symlink()]:
-            link = directory / f".race-{entry.name}"
-            link.symlink_to(f"{BAIT}/directory" if entry.is_dir() else f"{BAIT}/file")
-            pairs.append((os.fsencode(entry), os.fsencode(link)))
-    done = 0
+    for name in sorted({entry.name.removeprefix(".race-") for entry in directory.iterdir()}):
+        one, other = directory / name, directory / f".race-{name}"
+        if not os.path.lexists(other) and not one.is_symlink():
+            other.symlink_to(f"{BAIT}/directory" if one.is_dir() else f"{BAIT}/file")
+        if os.path.lexists(other):
+            pairs.append((one, other))
+    return pairs
+
+
+def race(directories: list[Path]) -> None:
+    pairs = [pair for directory in directories for pair in pairs_in(directory)]
+    names = [(os.fsencode(one), os.fsencode(other)) for one, other in pairs]
     print("racing", flush=True)
+    done = 0
     while not Path("/run/race-over").exists():
-        for one, other in pairs:
+        for one, other in names:
             done += library.renameat2(-100, one, -100, other, EXCHANGE) == 0
-    for one, other in pairs:
-        if Path(os.fsdecode(one)).is_symlink() and Path(os.fsdecode(other)).exists():
-            library.renameat2(-100, one, -100, other, EXCHANGE)
-        if Path(os.fsdecode(other)).is_symlink():
-            Path(os.fsdecode(other)).unlink()
-    print(done)
+    print(f"exchanged {done}")
+
+
+def calm(directory: Path) -> None:
+    for one, other in pairs_in(directory):
+        if one.is_symlink() and not other.is_symlink():
+            library.renameat2(-100, os.fsencode(one), -100, os.fsencode(other), EXCHANGE)
+        if other.is_symlink():
+            other.unlink()
 
 
 user = pwd.getpwnam(sys.argv[1])
@@ -98,4 +109,4 @@ elif sys.argv[2] == "plant":
         plant(place)
 else:
     for root in sys.argv[3:]:
-        unplant(root)
+        back(root, restore if sys.argv[2] == "unplant" else calm)

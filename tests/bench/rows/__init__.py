@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from tests.bench.row import Row
-from tests.bench.rows import build, client, footprint, host, refresh, requests, upgrade
+from tests.bench.rows import build, client, footprint, host, publish, refresh, requests, upgrade
 
 ROWS: tuple[Row, ...] = (
     refresh.REFRESH,
@@ -18,5 +18,6 @@ ROWS: tuple[Row, ...] = (
     host.BOOT,
     build.BUILD,
     build.MEMORY,
+    publish.PUBLISH,
     client.CLIENT,
 )

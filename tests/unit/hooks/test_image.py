@@ -276,6 +276,24 @@ def test_a_full_disk_leaves_the_old_image_and_says_how_much_it_needs(
     assert image.current(layout, ID) == manifest.digest
 
 
+def test_a_disk_without_inodes_says_that_it_is_not_the_bytes(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = renew(layout)
+    change(layout, "etc/services", "other\n")
+
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    known = os.statvfs(layout.root)
+    few = os.statvfs_result((*known[:5], 1000, 3, 3, *known[8:]))
+    monkeypatch.setattr(image, "sync_filesystem", full)
+    monkeypatch.setattr(os, "statvfs", lambda path: few)
+    with pytest.raises(NoSpace, match=r"no inodes are left .* it needs up to \d+, 3 are free"):
+        build(layout)
+    assert image.current(layout, ID) == manifest.digest
+
+
 def test_another_error_of_the_disk_is_an_image_error(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(path: Path) -> None:
         raise OSError(errno.EIO, "broken disk")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import world
 
-from fpmjail import cli, image, masters, rollback
+from fpmjail import cli, image, masters, renewal, rollback
 from fpmjail import site as sites
 from fpmjail.image import Manifest
 from fpmjail.layout import Layout
@@ -104,3 +104,9 @@ def test_machines_get_the_same_as_people(layout: Layout, capsys: pytest.CaptureF
     seen = json.loads(capsys.readouterr().out)
     assert seen["done"] is False and seen["good"] is True
     assert seen["way"]["packages"] == [{"package": "netbase", "now": "6.5", "then": "6.4"}]
+
+
+def test_a_refusal_names_what_is_kept_back(layout: Layout) -> None:
+    old, new = renew(layout, "old\n", "6.4"), renew(layout, "new\n", "6.5")
+    assert renewal.withheld(old, new) == ("kept back: netbase 6.4 -> 6.5",)
+    assert renewal.withheld(None, new) == () and renewal.withheld(old, old) == ()

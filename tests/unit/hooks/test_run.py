@@ -39,6 +39,17 @@ def test_the_history_does_not_grow_for_ever(layout: Layout) -> None:
     assert len(run.recall(layout)["history"]) == run.REMEMBERED
 
 
+def test_an_outcome_that_cannot_be_written_down_is_said_and_stops_nothing(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("fpmjail.files.replace_file", full)
+    (said,) = run.remember(layout, [outcome(Decision.SWITCH)])
+    assert said.startswith("the outcome cannot be written down: ") and "No space left" in said
+
+
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"latest": 3}', '{"latest": {}, "history": null}'])
 def test_a_damaged_status_file_counts_as_empty(layout: Layout, damage: str) -> None:
     layout.status_file.write_text(damage)

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A site that takes all it can get: the limits of its description hold, and its neighbour goes on."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lifecycle.bed import Bed
+from tests.lifecycle.server import HOMEPAGE, Server
+
+GREEDY = """\
+site: greedy
+maintainer: Web Team <web@example.org>
+domains: [greedy.example.org]
+php:
+  extensions: [mbstring, xml]
+  settings: {memory_limit: 64M}
+  limits: {memory: 512M, tasks: 40, cpu_weight: 20, io_weight: 30, open_files: 200}
+jail: {shell: sh, network: {deny: all, allow: [localhost, 192.0.2.0/24]}}
+"""
+QUIET = """\
+site: quiet
+maintainer: Web Team <web@example.org>
+domains: [quiet.example.org]
+php: {extensions: [mbstring, xml]}
+jail: {network: {deny: all}}
+"""
+BOMB = "b() { b | b & }; b; sleep 1000"
+PAGES = {
+    "bomb": f"<?php proc_open(['/bin/sh', '-c', '{BOMB}'], [], $pipes); echo 'lit'; while (true) {{ sleep(1); }}",
+    "memory": "<?php $all = []; while (true) { $all[] = str_repeat('x', 1 << 20); }",
+    "shm": "<?php echo @file_put_contents('/dev/shm/all', str_repeat('x', 20 << 20)) === 20 << 20 ? 'all' : 'refused';",
+    "files": "<?php $all = []; while (($one = @fopen('/etc/passwd', 'r')) && count($all) < 9999) { $all[] = $one; }"
+    " echo count($all);",
+    "network": "<?php $one = @stream_socket_client('tcp://127.0.0.1:80', $code, $words, 5);"
+    " echo $one ? 'open' : $words;",
+    "jit": "<?php echo ini_get('pcre.jit'), preg_match('/^(a+)+b$/', str_repeat('a', 12) . 'b'), "
+    "error_get_last()['message'] ?? '';",
+}
+
+
+@pytest.fixture(scope="module")
+def server(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Two sites on one server, one of them hostile."""
+    bed.publish_own_packages()
+    there = Server(bed, tmp_path_factory.mktemp("dist"))
+    there.publish(GREEDY, "greedy.yaml")
+    there.publish(QUIET, "quiet.yaml")
+    there.install("site-greedy-jail", "site-quiet-jail")
+    for site in ("greedy", "quiet"):
+        there.write_page("index.php", HOMEPAGE, site)
+        for name, code in PAGES.items():
+            there.write_page(f"{name}.php", code, site)
+    yield there
+
+
+def shown(server: Server, unit: str, *names: str) -> dict[str, str]:
+    """What `systemctl show` says of a unit."""
+    words = server.run("systemctl", "show", f"--property={','.join(names)}", unit).stdout
+    return dict(line.split("=", 1) for line in words.splitlines())
+
+
+def answers(server: Server, page: str, site: str = "greedy") -> str:
+    return server.get(f"/{page}.php", f"{site}.example.org").body
+
+
+def neighbour_goes_on(server: Server) -> bool:
+    return answers(server, "index", "quiet") == "hello from fpm-fcgi own\n"
+
+
+@pytest.mark.parametrize("site", ["greedy", "quiet"])
+def test_the_exposure_of_a_sealed_master_is_one_at_most(server: Server, site: str) -> None:
+    unit = f"site-{site}-jail.service"
+    words = server.shell(f"systemd-analyze security --no-pager {unit} | tail -1").stdout
+    exposure = re.search(r": (\d+\.\d) ", words)
+    assert exposure and float(exposure[1]) <= 1.0, words
+
+
+def test_the_limits_of_the_description_are_set(server: Server) -> None:
+    weights = {"MemoryMax": "536870912", "TasksMax": "40", "CPUWeight": "20", "IOWeight": "30"}
+    assert shown(server, "fpmjail-greedy.slice", *weights) == weights
+    limits = {"LimitNOFILE": "200", "LimitNPROC": "40", "LimitCORE": "0", "MemoryDenyWriteExecute": "yes"}
+    assert shown(server, "site-greedy-jail.service", *limits) == limits
+    network = shown(server, "site-greedy-jail.service", "IPAddressAllow", "IPAddressDeny")
+    assert {"127.0.0.0/8", "192.0.2.0/24"} <= set(network["IPAddressAllow"].split()), network
+    assert {"0.0.0.0/0", "::/0"} <= set(network["IPAddressDeny"].split()), network
+
+
+def test_a_fork_bomb_ends_at_the_limit_and_the_neighbour_goes_on(server: Server) -> None:
+    asked = ("curl", "-s", "-m", "20", "-H", "Host: greedy.example.org", "http://127.0.0.1/bomb.php")
+    started = server.container.popen(*asked)
+    most, deadline = 0, time.monotonic() + 10
+    while time.monotonic() < deadline:
+        found = server.shell("pgrep -c -u _site-greedy || true").stdout
+        most = max(most, int(found))
+        assert neighbour_goes_on(server)
+    server.run("systemctl", "kill", "--signal=KILL", "site-greedy-jail.service")
+    server.run("systemctl", "restart", "site-greedy-jail.service")
+    started.communicate(timeout=60)
+    assert 20 <= most <= 45, most
+    assert answers(server, "index") == "hello from fpm-fcgi own\n"
+
+
+def test_a_memory_hog_dies_alone(server: Server) -> None:
+    page = server.get("/memory.php", "greedy.example.org")
+    assert page.status == 500
+    assert "Allowed memory size of 67108864 bytes" in server.read("/var/log/fpmjail/greedy/php.log")
+    assert neighbour_goes_on(server) and answers(server, "index") == "hello from fpm-fcgi own\n"
+
+
+def test_shared_memory_and_open_files_have_an_end(server: Server) -> None:
+    assert answers(server, "shm") == "refused" and neighbour_goes_on(server)
+    assert answers(server, "shm", "quiet") == "refused"
+    server.run("systemctl", "restart", "site-greedy-jail.service")
+    assert 150 < int(answers(server, "files")) < 200
+    assert 900 < int(answers(server, "files", "quiet")) < 1024
+
+
+def test_a_site_without_network_reaches_none_and_is_reached_all_the_same(server: Server) -> None:
+    assert answers(server, "network", "quiet") != "open"
+    assert answers(server, "network") == "open"  # localhost is allowed
+    assert neighbour_goes_on(server)
+
+
+def test_regular_expressions_work_without_machine_code(server: Server) -> None:
+    assert answers(server, "jit", "quiet") == "01"
+    assert server.faults("quiet") == [] and server.faults("greedy") == []
