@@ -17,7 +17,7 @@ PACKAGE = "site-example-jail"
 
 def built_by_debhelper(release: str, place: Path) -> Path:
     """The package of the example, made by dpkg-buildpackage."""
-    binds = {build_debs(release): "/srv/debs", EXAMPLE.parent: "/srv/examples"}
+    binds: dict[str | Path, str] = {build_debs(release): "/srv/debs", EXAMPLE.parent: "/srv/examples"}
     with Container(release, "builder", binds=binds, writable={place: "/srv/out"}, boot=False) as builder:
         builder.shell(
             "dpkg --install /srv/debs/fpmjail-deb_*.deb && cd /srv/out && "
