@@ -18,7 +18,7 @@ HOUSE = Path(__file__).parents[3]
 COMPLETIONS = HOUSE / "debian/completions"
 BASH, FISH, ZSH = COMPLETIONS / "bash/fpmjail", COMPLETIONS / "fish/fpmjail.fish", COMPLETIONS / "zsh/_fpmjail"
 MANUAL = (HOUSE / "debian/man/fpmjail.8.md").read_text()
-HIDDEN = {"follow", "trigger"}
+HIDDEN = {"follow", "tend", "trigger"}
 OF_SITES = {"check", "files", "exec", "rollback", "configure", "enable", "disable", "remove"}
 
 
