@@ -81,7 +81,7 @@ def follow(units: Iterable[Path], known: float) -> None:
     """Let systemd read its units unless it has done so since these changed: the first of many packages that dpkg has
     unpacked does it for all of them. What dpkg writes has any time of modification, but a true ctime."""
     changed = [path.lstat().st_ctime for path in units if path.is_symlink() or path.exists()]
-    if not changed or not max(changed) + 1.0 < known <= time.time():
+    if not changed or not max(changed) + 0.1 < known <= time.time():
         systemctl("daemon-reload")
 
 

@@ -28,7 +28,7 @@ while (microtime(true) < $end) {
 echo 'token ', preg_replace('/[^0-9a-f]/', '', $_GET['token'] ?? ''), "\\n";
 """
 GENERATOR = Path(__file__).with_name("load_generator.py")
-PLACE = "/usr/local/lib/load_generator.py"
+PLACES = "/usr/local/lib/load_generator"  # one each: another one may be starting from its own
 END_SECONDS = 120.0
 
 
@@ -55,12 +55,13 @@ class Load:
     def __init__(self, container: Container, *, host: str, path: str, **options: float) -> None:
         self._container = container
         words = [f"--{name.replace('_', '-')}={value:g}" for name, value in options.items()]
-        self._command = ["python3", PLACE, f"--host={host}", f"--path={path}", *words]
+        self._place = f"{PLACES}-{id(self):x}.py"
+        self._command = ["python3", self._place, f"--host={host}", f"--path={path}", *words]
         self._process: subprocess.Popen[str] | None = None
         self._report: Report | None = None
 
     def __enter__(self) -> Load:
-        self._container.write(PLACE, GENERATOR.read_text())
+        self._container.write(self._place, GENERATOR.read_text())
         self._process = self._container.popen(*self._command, stdin=subprocess.PIPE)
         return self
 
