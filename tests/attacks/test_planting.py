@@ -79,6 +79,7 @@ def test_the_manual_has_what_was_seen(seen: Outcomes, release: str) -> None:
     assert {name: recorded.get(name) for name in seen} == seen, "make attacks-table"
 
 
-def test_the_site_is_well_again_once_the_links_are_gone(seen: Outcomes, server: Server) -> None:
-    server.run("fpmjail", "configure", DEDICATED)
-    assert server.faults(DEDICATED) == []
+@pytest.mark.parametrize("site", [SHARED, DEDICATED])
+def test_the_site_is_well_again_once_the_links_are_gone(seen: Outcomes, server: Server, site: str) -> None:
+    server.run("fpmjail", "configure", site)
+    assert server.faults(site) == []
