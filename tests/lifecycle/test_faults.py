@@ -258,8 +258,8 @@ def test_a_master_that_does_not_come_back_brings_the_old_generation_back_by_itse
     before = server.truth()["generation"]
     server.get("/")
     server.run("fpmjail", "disable", "pool")
-    drop_in = "/run/systemd/system/site-example-jail.service.d/broken.conf"
-    server.write(drop_in, "[Service]\nExecReload=\nExecReload=/bin/false\n")
+    drop_in = "/run/systemd/system/site-example-jail-standby@.service.d/broken.conf"
+    server.write(drop_in, "[Service]\nExecStartPre=/bin/false\n")
     server.run("systemctl", "daemon-reload")
     edit_ini(server, "does not come back")
     answer = refresh(server)
@@ -271,7 +271,6 @@ def test_a_master_that_does_not_come_back_brings_the_old_generation_back_by_itse
     assert "held" in refresh(server).output
     server.run("rm", drop_in)
     server.run("systemctl", "daemon-reload")
-    server.run("systemctl", "restart", "site-example-jail.service")
     server.run("fpmjail", "rollback", "--release-hold", "example")
     assert server.assert_true_to_host() != before
     server.run("fpmjail", "enable", "pool")
