@@ -22,7 +22,7 @@ JAILS = {"dedicated": "/var/lib/fpmjail/jails/dedicated", "shared": "/var/www/sh
 DATA = {"dedicated": "/var/www/dedicated", "shared": "/var/www/shared/var/www/shared"}
 ALL = """
 find /usr -xdev ! -type d ! -path '*fpmjail*' ! -name '*site-*-jail*' ! -path '*/site-*-jail/*' ! -name '*.pyc' \\
-    -printf '%p %y %U %G %m %s %T@ %l\\n' | sort | md5sum
+    ! -name 'var-www-shared*.mount' -printf '%p %y %U %G %m %s %T@ %l\\n' | sort | md5sum
 find /usr/bin /usr/sbin /usr/lib/php -xdev -type f -print0 | sort -z | xargs -0 md5sum | md5sum
 """
 KEEPS = """
@@ -91,3 +91,17 @@ def test_purge_deletes_nothing_through_what_is_mounted_in_the_jail(server: Serve
     assert look(server, DATA[site]) == before
     assert server.read(f"{DATA[site]}/htdocs/uploads/data") == "precious\n"
     server.shell(f"systemctl stop inside-{site} || true; umount '{jail}/tmp/usr here' {jail}/tmp/data || true")
+
+
+def test_purge_of_a_shared_site_deletes_nothing_through_what_is_mounted_in_its_chroot(server: Server) -> None:
+    places = [f"{JAILS['shared']}/{place}" for place in ("tmp", "var/lib/php/sessions", "etc", "var/log")]
+    for place in places:
+        server.shell(f"mkdir '{place}/usr here' {place}/data; mount --bind /usr '{place}/usr here'")
+        server.shell(f"mount --bind {DATA['shared']} {place}/data")
+    before = look(server, DATA["shared"])
+    answer = server.apt("purge", "site-shared-jail")
+    assert "the chroot is kept, because this is mounted there" in answer.output
+    assert all(f"{place}/{name}\n" in answer.output for place in places for name in ("usr here", "data"))
+    assert look(server, DATA["shared"]) == before
+    assert server.read(f"{DATA['shared']}/htdocs/uploads/data") == "precious\n"
+    server.shell("".join(f"umount '{place}/usr here' {place}/data\n" for place in places))
