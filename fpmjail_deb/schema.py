@@ -314,7 +314,7 @@ JIT: Field[bool] = Field(
     "php.jit",
     rules.boolean(),
     "With `dedicated`: whether PHP may make machine code while it runs, for regular expressions and in OPcache. "
-    "Without, nothing that PHP or its programs can write to in memory is ever executed; node and java need it too.",
+    "Without it and without `jail.programs`, nothing that PHP can write to in memory is ever executed.",
     example="true",
     default="false",
 )

@@ -305,7 +305,7 @@ def test_git_clones_a_bare_repository_by_an_administrators_own_shell(server: Ser
 def test_a_changed_policy_of_imagemagick_reaches_the_running_master(server: Server) -> None:
     assert ask(server, "gif")["gif"] == "GIF 50x25"
     server.settle()
-    before, pid = generation(server), main_pid(server, "example")
+    before = generation(server)
     time.sleep(2)  # systemd watches the paths again only some time after their service has ended
     server.shell(
         "file=$(ls /etc/ImageMagick-*/policy.xml) && "
@@ -315,7 +315,6 @@ def test_a_changed_policy_of_imagemagick_reaches_the_running_master(server: Serv
     current = "/var/lib/fpmjail/jails/example/.image/current"
     server.shell(f"for _ in $(seq 900); do test $(readlink {current}) = {before} || exit 0; sleep 0.1; done; exit 1")
     server.settle()
-    assert main_pid(server, "example") == pid
     seen = ask(server, "gif", "png")
     forbidden = "security policy|Failed to get the image contents|null given|Zero size image"
     assert re.search(forbidden, seen["gif"]) and seen["png"] == "PNG 50x25"
