@@ -4,7 +4,7 @@
 # made by mmdebstrap and kept in /var/cache/fpmjail-tests.
 
 PYTHON := .venv/bin/python
-WORKERS ?= 2
+WORKERS ?= 3
 SECONDS ?= 3600
 INTERRUPTIONS ?= 1000
 ROWS ?=

@@ -25,8 +25,10 @@ def server(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
 
 
 def test_what_is_killed_at_any_moment_is_finished_by_the_next_run(server: Server) -> None:
-    print(campaign.campaign(server, TIMES, SEED, {action: campaign.ABOUT[action] for action in KILLED}))
+    tally = campaign.campaign(server, TIMES, SEED, {action: campaign.ABOUT[action] for action in KILLED})
+    assert any(tally.interrupted.values()), tally
 
 
 def test_a_power_cut_leaves_no_torn_generation_and_the_next_run_repairs(server: Server) -> None:
-    print(campaign.campaign(server, TIMES, SEED, {action: campaign.ABOUT[action] for action in CUT_OFF}, power=True))
+    tally = campaign.campaign(server, TIMES, SEED, {action: campaign.ABOUT[action] for action in CUT_OFF}, power=True)
+    assert any(tally.interrupted.values()), tally

@@ -12,7 +12,7 @@ import pytest
 from tests.lifecycle.bed import Bed
 from tests.lifecycle.server import EXAMPLE, HOMEPAGE, Server
 
-KILLS = 50
+KILLS = 15
 INI = "/etc/php/{php}/fpm/php.ini"
 
 
