@@ -44,6 +44,7 @@ def publish(archive: Archive, settings: Settings, new: Publish, incoming: Sequen
         dists = workshop / "dists"
         dists.mkdir()
         indexing.write(dists, new, paragraphs, settings, key)
+        _date(dists, new.date)
         for number in range(new.number - 1, new.number - 1 - KEPT_INDEXES, -1):
             indexing.keep_hashes(dists, archive.public / ".dists" / f"{number:06}")
         _fill_pool(archive, workshop / "pool")
@@ -79,6 +80,16 @@ def _stage(there: Path, incoming: Path | None, target: Path, package: Package) -
         os.link(there, target)
     else:
         raise BuildError(f"{there} is gone, and {package} cannot be published without it", "publish it again")
+
+
+def _date(tree: Path, date: int) -> None:
+    """Give the indexes the time of their publish, which no other has.
+
+    By it, in whole seconds, a client and a web server find out whether a file is new (If-Modified-Since, RFC 9110).
+    """
+    for file in tree.rglob("*"):
+        if file.is_file():
+            os.utime(file, (date, date))
 
 
 def _fill_pool(archive: Archive, staged: Path) -> None:
