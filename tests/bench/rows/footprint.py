@@ -14,7 +14,7 @@ from tests.bench.rows.refresh import JAILS, make_jails
 from tests.lifecycle.server import Server
 
 SITES = 10
-POOL = "php:\n  pool:\n    idle_timeout: 5s\n"
+POOL = "php:\n  idle_after: 10s\n  pool:\n    idle_timeout: 5s\n"
 SLEEP = "<?php for ($i = 0; $i < 30; $i++) usleep(100000); echo 'slept';\n"
 DISK = """
 import json, os, stat, sys
@@ -88,6 +88,7 @@ def memory(bench: Bench) -> Iterator[Line]:
             there.run("rm", f"/etc/php/{there.php}/fpm/pool.d/www.conf")  # the rival has the same pools, and no other
             plain.add(there, sites)
             wait_for_workers_to_end(there)
+            wait_for_rest(there)
             idle, busy = held(there), while_busy(there, sites)
         for name, prefix in (("jails", ""), ("debian", "plain ")):
             found[f"{prefix}idle"].append(idle[name] / len(sites) / 1000)
@@ -104,6 +105,15 @@ def wait_for_workers_to_end(there: Server) -> None:
     while there.run("pgrep", "--full", "php-fpm: pool", check=False).good:
         assert time.monotonic() < deadline, "workers still wait for requests"
         time.sleep(0.5)
+
+
+def wait_for_rest(there: Server) -> None:
+    """Sites that nobody asks for have no process at all; the timer that sees to it looks once a minute."""
+    deadline = time.monotonic() + 120
+    while held(there)["jails"]:
+        assert time.monotonic() < deadline, "masters of idle sites go on"
+        there.run("fpmjail", "tend")
+        time.sleep(3)
 
 
 def held(there: Server) -> dict[str, float]:
