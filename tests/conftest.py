@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 
@@ -36,6 +37,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         release = item.callspec.params.get("release") if hasattr(item, "callspec") else None
         if isinstance(release, str):
             item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{release}"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say in the very last lines what failed and why, in a few words each: a log is read from its end."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(config, "workerinput"):
+        return
+    reasons: dict[str, list[str]] = {}
+    for report in (*reporter.stats.get("failed", ()), *reporter.stats.get("error", ())):
+        reasons.setdefault(reason(report.longreprtext), []).append(report.nodeid)
+    for words, tests in reasons.items():
+        reporter.write_line(f"failed: {tests[0]}" + (f" and {len(tests) - 1} more" if tests[1:] else ""))
+        reporter.write_line(f"        {words}")
+
+
+def reason(text: str, longest: int = 400) -> str:
+    """The line of a failure that explains most: what our own programs said last, or what pytest made of it."""
+    ours = re.findall(r"^(?:E\s+)?(fpmjail(?:-deb)?: .*)$", text, re.MULTILINE)
+    told = [line for line in ours if " image " not in line]
+    return (told or re.findall(r"^E\s+(.*)$", text, re.MULTILINE)[:1] or text.splitlines()[-1:] or [""])[-1][:longest]
 
 
 @pytest.fixture(scope="module", params=trees.RELEASES)
