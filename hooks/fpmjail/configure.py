@@ -393,7 +393,7 @@ def prove(layout: Layout, site: Site, applied: fpm.Applied) -> None:
     )
 
 
-def answer(layout: Layout, site: Site, patience: float = 30.0) -> probe.Result:
+def answer(layout: Layout, site: Site, patience: float = 60.0) -> probe.Result:
     """The PHP probe's result, asked again for some seconds: a service that restarts needs its second."""
     deadline = time.monotonic() + patience
     while True:

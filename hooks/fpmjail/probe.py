@@ -25,6 +25,7 @@ from fpmjail.site import BIND, DEDICATED, Profile, Site
 
 DIRECTORY = "/usr/share/fpmjail/probes"  # inside every image
 PATIENCE = 10.0  # seconds for one probe: it may wait for a busy pool
+UNHURRIED = 60.0  # seconds where nobody is kept waiting: a server in the middle of an upgrade is slow
 LONGEST_TEXT = 300
 ARGUMENTS = "FPMJAIL_ARGUMENTS"
 NONCE = "FPMJAIL_NONCE"
@@ -76,7 +77,7 @@ class Result:
 class Expectation:
     """What the probes of one jail compare with; `present` and `hosts` are what the server itself has.
 
-    `place` is the directory of the probes as this PHP has to be asked for it.
+    `place` is the directory of the probes as this PHP has to be asked for it, `patience` the seconds that one may take.
     """
 
     version: str
@@ -99,6 +100,7 @@ class Expectation:
     place: str = DIRECTORY
     isolation: str = DEDICATED
     relay: str = ""
+    patience: float = PATIENCE
     holdings: tuple[tuple[str, Arguments], ...] = ()
 
 
@@ -278,7 +280,7 @@ def ask_all(socket: Path, names: Iterable[str], expected: Expectation) -> tuple[
 
 def patience(name: str, expected: Expectation) -> float:
     """How long a probe may take, in seconds: programs are run one after another."""
-    return PATIENCE + (len(expected.programs) if name == "programs" else 0)
+    return expected.patience + (len(expected.programs) if name == "programs" else 0)
 
 
 def modules(listing: str) -> tuple[str, ...]:
@@ -301,10 +303,11 @@ def of_candidate(layout: Layout, profile: Profile, generation: str) -> Expectati
 
     So what is wrong with the server's PHP itself, or was switched off there, is no fault of the generation.
     """
-    loaded = modules(systemd.run([f"/usr/sbin/php-fpm{profile.php}", "-m"], PATIENCE).words)
+    loaded = modules(systemd.run([f"/usr/sbin/php-fpm{profile.php}", "-m"], UNHURRIED).words)
     common = of_server(layout, profile, generation)
     charsets = profile.charsets if "iconv" in loaded else ()
-    return replace(common, extensions=loaded, charsets=charsets, programs=program.sound(layout, common.programs))
+    programs = program.sound(layout, common.programs)
+    return replace(common, extensions=loaded, charsets=charsets, programs=programs, patience=UNHURRIED)
 
 
 def of_site(layout: Layout, site: Site) -> Expectation:

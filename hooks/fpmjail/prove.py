@@ -26,7 +26,7 @@ from fpmjail.wanted import VARIABLE
 
 USER = "_fpmjail"
 PREFIX = "scratch-"
-PATIENCE = 10.0  # seconds for the start
+PATIENCE = 60.0  # seconds for the start: a server that is being upgraded is slow, and nobody waits for this one
 LONGEST_PROBE = 120.0  # seconds; who asked has given up long before
 OWN_FILES = frozenset({"passwd", "group", "fpm.conf"})
 PRIVATE = "size=64M,mode=1777,nosuid,nodev,noexec"

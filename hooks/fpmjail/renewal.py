@@ -20,6 +20,7 @@ from fpmjail.site import BIND
 from fpmjail.wanted import Wanted, wanted
 
 REMEMBERED = 300.0  # seconds, well above realpath_cache_ttl
+ATTEMPTS = 3  # at copying files that change meanwhile
 Owners = Mapping[str, tuple[str, str]]
 
 
@@ -70,12 +71,12 @@ def look(task: Task, want: Wanted, owners: Owners) -> Facts:
     )
 
 
-def run(task: Task) -> Outcome:
+def run(task: Task, attempts: int = ATTEMPTS) -> Outcome:
     """Refresh one profile and turn what the disk or a tool refuses into words."""
     try:
         return renew(task)
     except image.SourceChanged as error:
-        return task.kept(Decision.DEFERRED, str(error))
+        return run(task, attempts - 1) if attempts > 1 else task.kept(Decision.DEFERRED, str(error))
     except (OSError, image.ImageError, packages.PackageError, mounts.Kept) as error:
         return task.kept(Decision.REFUSED, str(error))
 

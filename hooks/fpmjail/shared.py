@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fpmjail import dropin, facts, files, fpm, jail, mounts, pools, probe, systemd
@@ -25,7 +25,7 @@ from fpmjail.site import BIND, Site
 
 Say = Callable[[str], None]
 
-PATIENCE = 15.0  # seconds for a pool to answer after a reload
+PATIENCE = 30.0  # seconds for a pool to answer after a reload
 GUARDS = frozenset({"opcache.validate_root", "opcache.validate_permission", "opcache.restrict_api"})
 OPENED_BY_ROOT = re.compile(r"\s*(slowlog|access\.log)\s*=\s*[\"']?([^\"';\s]+)")
 
@@ -121,7 +121,8 @@ def trial(layout: Layout, site: Site, main: Path, log: Path) -> str | None:
             return fault
         pid = systemd.main_pid(trial_unit(main))
         socket = Path(f"/proc/{pid}/root{site.paths.socket}")
-        (asked,) = probe.ask_all(socket, ("php",), probe.of_site(layout, site))
+        expected = replace(probe.of_site(layout, site), patience=probe.UNHURRIED)
+        (asked,) = probe.ask_all(socket, ("php",), expected)
         return "; ".join(f"PHP does not work in the chroot: {words}" for words in asked.findings) or None
 
 
@@ -140,13 +141,13 @@ def started(site: Site, main: Path, log: Path) -> Iterator[str | None]:
         "PrivateNetwork=yes",
         "StandardOutput=null",
         f"StandardError=truncate:{log}",
-        "TimeoutStartSec=30",
+        f"TimeoutStartSec={probe.UNHURRIED:g}",
         "TimeoutStopSec=5",
     )
     command = ["systemd-run", "--quiet", f"--unit={unit}", *(f"--property={one}" for one in properties)]
     php = [pools.program(site.php.version), "--nodaemonize", "--force-stderr", "--fpm-config", str(main)]
     try:
-        answer = systemd.run([*command, "--", *php], 60.0)
+        answer = systemd.run([*command, "--", *php], 2 * probe.UNHURRIED)
         yield None if answer.good else words_of(log, answer.words)
     finally:
         systemd.systemctl("stop", unit)

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import world
 
+from fpmjail.image import SourceChanged
 from fpmjail.masters import generations
 from fpmjail.refresh import GOOD, Decision, Mode, Outcome, Task, line
-from fpmjail.renewal import Facts, decide, explain, look
+from fpmjail.renewal import Facts, decide, explain, look, run
 
 READY = Facts(current="0" * 16, missing=(), unfinished=(), held=None)
 
@@ -52,6 +53,22 @@ def test_only_a_new_site_without_an_image_makes_do_with_unpacked_packages(
     monkeypatch.setattr("fpmjail.packages._query", lambda root, *arguments: "php-xml half-configured\nlibc6 unpacked\n")
     seen = look(task, world.want(layout, profile), {"/usr/bin/php": ("php-xml", "1"), "/lib/libc.so.6": ("libc6", "2")})
     assert bool(seen.unfinished) == waits
+
+
+@pytest.mark.parametrize(("changes", "decision"), [(2, Decision.SWITCH), (9, Decision.DEFERRED)])
+def test_files_that_change_while_they_are_copied_are_copied_again_some_times(
+    changes: int, decision: Decision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = iter(range(changes))
+
+    def renew(task: Task) -> Outcome:
+        if next(left, None) is not None:
+            raise SourceChanged("/etc/services changed while it was copied")
+        return task.kept(Decision.SWITCH)
+
+    monkeypatch.setattr("fpmjail.renewal.renew", renew)
+    task = Task(world.make(tmp_path), world.profile("php"), (), Mode(final=False))
+    assert run(task).decision is decision
 
 
 def test_a_decision_names_what_it_waits_for() -> None:
