@@ -100,7 +100,7 @@ def test_the_damaged_memory_of_the_last_look_is_none(tmp_path: Path) -> None:
         ({SERVICE: 5}, {SERVICE: 4}, Standing(5, False, ()), 5),
         ({SERVICE: 5}, {SERVICE: 5}, Standing(5, True, ()), 0),
         ({SERVICE: 5, FIRST: 6}, {SERVICE: 5}, Standing(5, True, ((FIRST, 6),)), 6),
-        ({SERVICE: 5, FIRST: 6, SECOND: 7}, {FIRST: 6}, Standing(5, False, ((SECOND, 7),)), 7),
+        ({SERVICE: 5, FIRST: 6, SECOND: 7}, {FIRST: 6}, Standing(5, False, ((SECOND, 7),)), 5),
         ({"site-example-jail-standby.service": 8, "site-other-jail.service": 9}, {}, Standing(0, False, ()), 0),
     ],
 )  # fmt: skip
@@ -167,6 +167,19 @@ def test_a_long_request_leaves_the_rest_to_a_later_look(
     assert handover.settle(layout, [site], dict(there.pids)) == {}
     assert there.said[2:] == ["start first", "kill standby"]
     assert handover.settle(layout, [site], dict(there.pids)) == {} and not list(layout.leaving.iterdir())
+
+
+def test_a_hand_over_that_was_killed_leaves_no_master_of_an_older_generation(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout, there = Layout(tmp_path), Systemd(monkeypatch)
+    layout.run.mkdir(parents=True)
+    there.pids[FIRST] = 6
+    torn = handover.look(layout, site)
+    assert torn.torn and torn.serving == 5
+    assert handover.settle(layout, [site], dict(there.pids)) == {}
+    assert there.said == ["kill first", "start first", "kill standby"]
+    assert list(there.pids) == [SERVICE] and there.pids[SERVICE] > 100
 
 
 def test_systemd_reads_units_anew_only_if_they_changed_since_it_did(
