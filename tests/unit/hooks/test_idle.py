@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -197,3 +198,22 @@ def test_systemd_reads_units_anew_only_if_they_changed_since_it_did(
     monkeypatch.setattr(time, "time", lambda: changed + 100)
     systemd.follow([unit], changed + 50)
     assert said == ["daemon-reload"] * 3
+
+
+@pytest.mark.parametrize("jump", [-86400.0, -1.0, 1.0, 315360000.0])
+def test_a_clock_that_was_set_since_systemd_read_its_units_tells_nothing_about_what_came_first(
+    monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    moments = "UnitsLoadTimestamp=Fri 2026-11-27 05:53:55.250000 UTC\nUnitsLoadTimestampMonotonic=100000000"
+    read = datetime(2026, 11, 27, 5, 53, 55, 250000, UTC).timestamp()
+    monkeypatch.setattr(systemd, "run", lambda command: systemd.Answer(0, moments))
+    monkeypatch.setattr(time, "monotonic", lambda: 160.0)
+    monkeypatch.setattr(time, "time", lambda: read + 60.0)
+    assert systemd.loaded() == read
+    monkeypatch.setattr(time, "time", lambda: read + 60.0 + jump)
+    assert systemd.loaded() == 0.0
+
+
+@pytest.mark.parametrize("text", ["", "n/a", "Fri 2026-11-27 05:53:55 CET", "Fri 2026-99-27 05:53:55 UTC"])
+def test_a_time_that_cannot_be_read_is_none(text: str) -> None:
+    assert systemd.moment(text) == 0.0
