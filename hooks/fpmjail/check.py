@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 WEB_USER = "www-data"
 WRITABLE_IN_JAIL = frozenset({"tmp", "var/lib/php/sessions"})
 SSHD = frozenset({"/usr/sbin/sshd", "/usr/lib/openssh/sshd-session"})
+A_MINUTE = 60.0  # seconds that clocks may differ
 SECCOMP_FILTER = 2  # proc(5): SECCOMP_MODE_FILTER
 GENERATION = re.compile(r"/\.image/([0-9a-f]{16})/")
 ORIGINS = {
@@ -353,11 +354,13 @@ def judge_generation(
 
 
 def aged(created: str, now: datetime) -> str:
-    """How long ago in the largest fitting unit."""
+    """How long ago in the largest fitting unit; a clock that was ahead, or is behind, is named."""
     try:
         seconds = (now - datetime.fromisoformat(created)).total_seconds()
     except (ValueError, TypeError):
         return "of unknown age"
+    if seconds < -A_MINUTE:
+        return f"built at {created}, which is still to come: a clock was wrong"
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"built {seconds // size:.0f} {unit} ago"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The `fpmjail` command. The only module that prints and decides the exit status: 0 good, 1 wrong, 2 bad usage."""
+"""The `fpmjail` command. The only module that decides the exit status, and that prints,
+but for trees that mounts.py keeps: 0 good, 1 wrong, 2 bad usage."""
 
 from __future__ import annotations
 

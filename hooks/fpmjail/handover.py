@@ -13,7 +13,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fpmjail import files, systemd
 from fpmjail.layout import Layout
@@ -37,9 +37,14 @@ class Standing:
     standbys: tuple[tuple[str, int], ...]
 
     @property
+    def torn(self) -> bool:
+        """Whether a hand-over was killed in the middle: the first one and a standby both take new requests."""
+        return bool(self.standbys and self.pid and not self.leaving)
+
+    @property
     def serving(self) -> int:
-        """The process id of the master that takes new requests, 0 when none does."""
-        if self.standbys:
+        """The process id of the master that takes new requests, 0 when none does; of two, the one that may be old."""
+        if self.standbys and not self.torn:
             return self.standbys[-1][1]
         return 0 if self.leaving else self.pid
 
@@ -139,6 +144,9 @@ def settle(layout: Layout, sites: Iterable[Site], pids: Pids) -> dict[str, str]:
     faults = {}
     for site in sites:
         now = stand(site, pids, marks)
+        if now.torn:
+            retire(layout, site.units.service, now.pid)
+            now = now if gone(site.units.service, now.pid, GRACE) else replace(now, leaving=True)
         if now.standbys and not now.leaving:
             faults[site.name] = come_back(layout, site, lambda pid: True)
     for unit, pid in marks.items():

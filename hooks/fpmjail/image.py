@@ -294,10 +294,9 @@ def _image_error(error: OSError, place: Path, wanted: Wanted) -> ImageError:
 
 def _discard(directory: Path) -> None:
     """What cannot be taken away now is swept later; the reason for discarding it matters more."""
-    from fpmjail.mounts import Kept, remove_tree
+    from fpmjail.mounts import discard
 
-    with suppress(Kept, OSError):
-        remove_tree(directory)
+    discard(directory)
 
 
 def sweep(layout: Layout, profile_id: str) -> None:

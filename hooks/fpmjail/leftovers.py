@@ -72,7 +72,7 @@ def unfinished(layout: Layout) -> list[str]:
         *layout.run.glob(f"{outside.PREFIX}*"),
         *(refresh.pending(layout, path.name) for path in directories(layout.images)),
     ]
-    return [str(path) for path in found if (seen := age(path)) is not None and seen > AN_HOUR]
+    return [str(path) for path in found if (seen := age(path)) is not None and abs(seen) > AN_HOUR]
 
 
 def directories(place: Path) -> list[Path]:
@@ -81,7 +81,7 @@ def directories(place: Path) -> list[Path]:
 
 
 def age(path: Path) -> float | None:
-    """Seconds since something was changed, None when it is not there."""
+    """Seconds since something was changed, negative by a clock that was ahead; None when it is not there."""
     try:
         return time.time() - path.lstat().st_mtime
     except OSError:

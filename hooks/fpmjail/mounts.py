@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sys
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -130,6 +131,17 @@ def remove_tree(path: Path) -> bool:
         return _remove_from(parent, path)
     finally:
         os.close(parent)
+
+
+def discard(path: Path) -> None:
+    """Delete a tree that is only in the way; one that cannot be deleted stays, and that is said on standard error.
+
+    For what a later run tries again, where the reason for deleting it matters more than that it stays.
+    """
+    try:
+        remove_tree(path)
+    except (Kept, OSError) as error:
+        print(f"fpmjail: {error}", file=sys.stderr, flush=True)
 
 
 def _remove_from(parent: int, path: Path) -> bool:

@@ -7,9 +7,11 @@ import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 POLICY = Path("/usr/sbin/policy-rc.d")
+CLOCK_SET = 0.05  # seconds of difference from which the clock was set; what ntpd slews both clocks follow
 DENIED = 101  # invoke-rc.d(8): "action forbidden by policy"
 
 
@@ -72,9 +74,25 @@ def properties(unit: str, *names: str) -> dict[str, str]:
 
 
 def loaded() -> float:
-    """When systemd last read all its units, in seconds since 1970; 0 when it does not tell."""
-    shown = run(["systemctl", "show", "--property=UnitsLoadTimestampMonotonic"]).words.partition("=")[2]
-    return time.time() - time.monotonic() + int(shown) / 1e6 if shown.isdigit() and int(shown) else 0.0
+    """When systemd last read all its units, in seconds since 1970; 0 when it does not tell, or when the clock was set
+    since: then a file's time says nothing about what came first."""
+    names = ("UnitsLoadTimestamp", "UnitsLoadTimestampMonotonic")
+    answer = run(["systemctl", "show", "--timestamp=us+utc", f"--property={','.join(names)}"])
+    shown = dict(line.split("=", 1) for line in answer.words.splitlines() if "=" in line)
+    then, since_boot = moment(shown.get(names[0], "")), shown.get(names[1], "")
+    if not then or not since_boot.isdigit():
+        return 0.0
+    now = time.time() - time.monotonic() + int(since_boot) / 1e6
+    return then if abs(now - then) < CLOCK_SET else 0.0
+
+
+def moment(text: str) -> float:
+    """Seconds since 1970 of a time in systemd's format us+utc (systemd.time(7)); 0 for anything else."""
+    try:
+        _, day, clock, zone = text.split()
+        return datetime.fromisoformat(f"{day}T{clock}+00:00").timestamp() if zone == "UTC" else 0.0
+    except ValueError:
+        return 0.0
 
 
 def follow(units: Iterable[Path], known: float) -> None:

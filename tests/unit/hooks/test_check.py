@@ -309,6 +309,7 @@ def test_a_site_without_a_generation_is_bad() -> None:
     ("created", "words"),
     [
         ("2026-11-23T11:59:00+00:00", "built just now"),
+        ("2036-11-23T12:00:00+00:00", "built at 2036-11-23T12:00:00+00:00, which is still to come: a clock was wrong"),
         ("2026-11-23T11:30:00Z", "built 30 minutes ago"),
         ("2026-11-23T02:00:00+00:00", "built 10 hours ago"),
         ("2026-11-23T02:00:00", "of unknown age"),

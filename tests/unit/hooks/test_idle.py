@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,7 @@ def test_the_damaged_memory_of_the_last_look_is_none(tmp_path: Path) -> None:
         ({SERVICE: 5}, {SERVICE: 4}, Standing(5, False, ()), 5),
         ({SERVICE: 5}, {SERVICE: 5}, Standing(5, True, ()), 0),
         ({SERVICE: 5, FIRST: 6}, {SERVICE: 5}, Standing(5, True, ((FIRST, 6),)), 6),
-        ({SERVICE: 5, FIRST: 6, SECOND: 7}, {FIRST: 6}, Standing(5, False, ((SECOND, 7),)), 7),
+        ({SERVICE: 5, FIRST: 6, SECOND: 7}, {FIRST: 6}, Standing(5, False, ((SECOND, 7),)), 5),
         ({"site-example-jail-standby.service": 8, "site-other-jail.service": 9}, {}, Standing(0, False, ()), 0),
     ],
 )  # fmt: skip
@@ -169,6 +170,19 @@ def test_a_long_request_leaves_the_rest_to_a_later_look(
     assert handover.settle(layout, [site], dict(there.pids)) == {} and not list(layout.leaving.iterdir())
 
 
+def test_a_hand_over_that_was_killed_leaves_no_master_of_an_older_generation(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout, there = Layout(tmp_path), Systemd(monkeypatch)
+    layout.run.mkdir(parents=True)
+    there.pids[FIRST] = 6
+    torn = handover.look(layout, site)
+    assert torn.torn and torn.serving == 5
+    assert handover.settle(layout, [site], dict(there.pids)) == {}
+    assert there.said == ["kill first", "start first", "kill standby"]
+    assert list(there.pids) == [SERVICE] and there.pids[SERVICE] > 100
+
+
 def test_systemd_reads_units_anew_only_if_they_changed_since_it_did(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,3 +198,22 @@ def test_systemd_reads_units_anew_only_if_they_changed_since_it_did(
     monkeypatch.setattr(time, "time", lambda: changed + 100)
     systemd.follow([unit], changed + 50)
     assert said == ["daemon-reload"] * 3
+
+
+@pytest.mark.parametrize("jump", [-86400.0, -1.0, 1.0, 315360000.0])
+def test_a_clock_that_was_set_since_systemd_read_its_units_tells_nothing_about_what_came_first(
+    monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    moments = "UnitsLoadTimestamp=Fri 2026-11-27 05:53:55.250000 UTC\nUnitsLoadTimestampMonotonic=100000000"
+    read = datetime(2026, 11, 27, 5, 53, 55, 250000, UTC).timestamp()
+    monkeypatch.setattr(systemd, "run", lambda command: systemd.Answer(0, moments))
+    monkeypatch.setattr(time, "monotonic", lambda: 160.0)
+    monkeypatch.setattr(time, "time", lambda: read + 60.0)
+    assert systemd.loaded() == read
+    monkeypatch.setattr(time, "time", lambda: read + 60.0 + jump)
+    assert systemd.loaded() == 0.0
+
+
+@pytest.mark.parametrize("text", ["", "n/a", "Fri 2026-11-27 05:53:55 CET", "Fri 2026-99-27 05:53:55 UTC"])
+def test_a_time_that_cannot_be_read_is_none(text: str) -> None:
+    assert systemd.moment(text) == 0.0

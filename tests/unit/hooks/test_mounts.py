@@ -89,6 +89,24 @@ def test_a_tree_with_a_mount_is_kept_whole(tmp_path: Path, monkeypatch: pytest.M
     assert (tmp_path / "tree/a/b").is_dir()
 
 
+def test_what_is_only_in_the_way_is_kept_too_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = tmp_path / "tree"
+    (tree / "below").mkdir(parents=True)
+
+    def refuse(*asked: object) -> int:
+        raise Refused(errno.EPERM, "no")
+
+    monkeypatch.setattr(mounts, "openat2", refuse)
+    mounts.discard(tree)
+    assert f"fpmjail: {tree} is kept: this kernel or container does not offer openat2" in capsys.readouterr().err
+    assert (tree / "below").is_dir()
+    monkeypatch.undo()
+    mounts.discard(tree)
+    assert not tree.exists()
+
+
 def test_a_link_on_the_way_keeps_the_tree(tmp_path: Path) -> None:
     (tmp_path / "real/tree/file").mkdir(parents=True)
     (tmp_path / "link").symlink_to("real")
