@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_site_json import EXAMPLE, read
 
-from fpmjail import apache, dropin, site, systemd, web
+from fpmjail import apache, dropin, files, site, systemd, web
 from fpmjail.layout import Layout
 from fpmjail.systemd import Answer
 from tests.lifecycle import trees
@@ -62,7 +62,12 @@ def test_of_many_sites_only_those_that_name_the_account_are_understood(
         place.write_text(json.dumps(EXAMPLE).replace("example", name))
     read_in_full = []
     real = site.load
-    monkeypatch.setattr(site, "load", lambda path: read_in_full.append(path.parent.name) or real(path))
+
+    def load(path: Path) -> site.Site:
+        read_in_full.append(path.parent.name)
+        return real(path)
+
+    monkeypatch.setattr(site, "load", load)
     (found,) = site.naming(layout, "_site-other")
     assert found.name == "other" and read_in_full == ["other"]
 
@@ -83,7 +88,7 @@ def test_apache_is_asked_once_unless_it_refuses(
     monkeypatch.setattr(apache, "enable_modules", lambda site: ())
     monkeypatch.setattr(apache, "candidate", lambda *_: "")
     monkeypatch.setattr(apache, "proven_dropins", lambda *_: tmp_path / "apache.conf")
-    monkeypatch.setattr(apache.files, "replace_file", lambda *_: None)
+    monkeypatch.setattr(files, "replace_file", lambda *_: None)
     monkeypatch.setattr(dropin, "read", lambda _: ())
     words = web.server(wanted).apply(Layout(tmp_path), wanted, on=False).words
     assert len(asked) == tests
