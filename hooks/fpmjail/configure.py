@@ -71,10 +71,9 @@ def surroundings(site: Site) -> Surroundings:
 def configure(layout: Layout, name: str, say: Say) -> None:
     """Make a site true on this host. Raises SiteFault, sites.SiteError."""
     site = sites.load(layout.sites / name / "site.json")
-    known, _ = sites.installed(layout)
     before = state.read(layout, name)
     refuse_another_isolation(site, before)
-    owner = places.check_account(site, known)
+    owner = places.check_account(site, sites.naming(layout, site.user.name))
     try:
         for words in places.make(layout, site, owner):
             say(words)
@@ -236,9 +235,11 @@ def remember(layout: Layout, site: Site, before: State, applied: fpm.Applied, ho
 
 def ensure_image(layout: Layout, site: Site, say: Say) -> Manifest:
     """The manifest of a fit generation of the site's profile, built when there is none. Raises SiteFault."""
-    known, _ = sites.installed(layout)
-    members = tuple(one for one in known if one.profile.id == site.profile.id)
-    outcome = refreshing.run(Task(layout, site.profile, members, Mode(final=False, needed=True)))
+    task = Task(layout, site.profile, (site,), Mode(final=False, needed=True))
+    outcome = refreshing.look(task)
+    if outcome is None:
+        members = tuple(one for one in sites.installed(layout)[0] if one.profile.id == site.profile.id)
+        outcome = refreshing.run(replace(task, sites=members))
     manifest = image.read_manifest(layout, site.profile.id, outcome.after)
     if manifest is None:
         raise SiteFault(f"its image cannot be built: {'; '.join(outcome.words)}", way_out(site, outcome.words))
@@ -360,15 +361,23 @@ def start(layout: Layout, site: Site, before: State, applied: fpm.Applied, say: 
     changed_socket = before.socket and before.socket != fingerprint(UNITS / site.units.socket)
     if changed_socket:
         systemd.systemctl("stop", site.units.service, *site.units.standbys, site.units.socket)
-    answer = systemd.systemctl("start", site.units.socket)
-    if not answer.good:
-        raise SiteFault(f"its socket does not start: {answer.words}", f"see: journalctl -u {site.units.socket}")
-    watch_certificate(site, say)
+    listen(site, say)
     # A master that runs although nothing is known of it may have any units and any generation.
     new_units = before.units != unit_fingerprint(site)
     if (new_units or applied.changed) and handover.look(layout, site).serving:
         take_over(layout, site, new_units)
     prove(layout, site, applied)
+
+
+def listen(site: Site, say: Say) -> None:
+    """Start the socket, and what looks out for the certificate: all with one call, or each for what it says. Raises
+    SiteFault."""
+    if systemd.start(site.units.socket, *site.units.paths).good:
+        return
+    answer = systemd.start(site.units.socket)
+    if not answer.good:
+        raise SiteFault(f"its socket does not start: {answer.words}", f"see: journalctl -u {site.units.socket}")
+    watch_certificate(site, say)
 
 
 def take_over(layout: Layout, site: Site, new_units: bool) -> None:

@@ -6,10 +6,8 @@ What is seen here is judged in check.py. Nothing below a directory that the site
 
 from __future__ import annotations
 
-import http.client
 import os
 import socket
-import ssl
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -183,6 +181,8 @@ def visits(site: Site, certified: bool) -> tuple[Visit, ...]:
 
 def visit(domain: str, secure: bool) -> Visit:
     """One GET / with this Host; the certificate's trust is not judged, the name asked for is the domain."""
+    import http.client
+
     port = 443 if secure else 80
     address = f"{'https' if secure else 'http'}://{domain}/"
     connection = http.client.HTTPConnection(domain, port, timeout=VISIT_PATIENCE)
@@ -201,6 +201,8 @@ def _connected(domain: str, port: int, secure: bool) -> socket.socket:
     plain = socket.create_connection(("127.0.0.1", port), VISIT_PATIENCE)
     if not secure:
         return plain
+    import ssl
+
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

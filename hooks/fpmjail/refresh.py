@@ -111,6 +111,15 @@ def refresh(layout: Layout, sites: Iterable[Site], mode: Mode) -> tuple[Outcome,
 
 def run(task: Task) -> Outcome:
     """Refresh one profile. Never raises: what the disk or a tool refuses becomes words."""
+    if outcome := look(task):
+        return outcome
+    from fpmjail import renewal
+
+    return renewal.run(task)
+
+
+def look(task: Task) -> Outcome | None:
+    """What becomes of a profile that has nothing to do, whatever its sites; None for one that has to be worked on."""
     try:
         if not task.mode.dry_run:
             image.follow_live(task.layout, task.profile.id)
@@ -118,9 +127,7 @@ def run(task: Task) -> Outcome:
             return task.kept(Decision.CURRENT)
     except OSError as error:
         return task.kept(Decision.REFUSED, str(error))
-    from fpmjail import renewal
-
-    return renewal.run(task)
+    return None
 
 
 def line(outcome: Outcome) -> str:

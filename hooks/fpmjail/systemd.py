@@ -52,8 +52,8 @@ def permitted(unit: str, action: str) -> bool:
 
 
 def systemctl(*arguments: str, timeout: float = 120.0) -> Answer:
-    """`systemctl --quiet ARGUMENTS`."""
-    return run(["systemctl", "--quiet", *arguments], timeout)
+    """`systemctl --quiet ARGUMENTS`, without its second program that waits for questions about passwords."""
+    return run(["systemctl", "--quiet", "--no-ask-password", *arguments], timeout)
 
 
 def start(*units: str) -> Answer:

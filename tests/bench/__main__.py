@@ -10,6 +10,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,7 @@ from tests.bench.row import Bench, Row
 from tests.bench.rows import ROWS
 from tests.lifecycle import trees
 
-JSON = trees.CHECKOUT / "build/bench.json"
-DOCUMENT = trees.CHECKOUT / "docs/bench.md"
+JSON = trees.CHECKOUT / "docs/bench.json"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -53,7 +53,7 @@ def measured(rows: tuple[Row, ...], bench: Bench) -> Iterator[dict[str, Any]]:
         bench.tell(f"{row.name}: {row.about}")
         try:
             for line in row.measure(bench):
-                found = table.line_json(row.name, line)
+                found = {**table.line_json(row.name, line), "on": datetime.now(UTC).date().isoformat()}
                 bench.tell("  " + " | ".join(filter(None, table.cells(found))))
                 yield found
         except Exception:
@@ -62,12 +62,13 @@ def measured(rows: tuple[Row, ...], bench: Bench) -> Iterator[dict[str, Any]]:
 
 
 def merged(path: Path, lines: list[dict[str, Any]], about: dict[str, Any]) -> dict[str, Any]:
-    """What the file held of other rows stays there, in the order of ROWS."""
+    """What the file held of other rows stays there with its day, as do rows that failed now; in the order of ROWS."""
+    lines = [line for line in lines if "failed" not in line]
     new = {line["row"] for line in lines}
     old = json.loads(path.read_text())["lines"] if path.exists() else []
     kept = [line for line in old if line["row"] not in new]
     order = [row.name for row in ROWS]
-    known = [line for line in (*kept, *lines) if line["row"] in order and "failed" not in line]
+    known = [line for line in (*kept, *lines) if line["row"] in order]
     return {**about, "lines": sorted(known, key=lambda line: order.index(line["row"]))}
 
 

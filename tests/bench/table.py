@@ -50,10 +50,12 @@ def aim_words(line: Mapping[str, Any]) -> str:
         return ""
     compare, limit = Compare[line["compare"]], line["limit"]
     bound = "at least" if compare is Compare.FASTER else "at most"
-    suffix = {Compare.TIMES: " times", Compare.FASTER: " times faster", Compare.PERCENT: " % more",
-        Compare.LESS: " % less"}.get(
-        compare, f" {line['unit']}" + (" more" if compare is Compare.MORE else "")
-    )
+    suffix = {
+        Compare.TIMES: " times",
+        Compare.FASTER: " times faster",
+        Compare.PERCENT: " % more",
+        Compare.LESS: " % less",
+    }.get(compare, f" {line['unit']}" + (" more" if compare is Compare.MORE else ""))
     return f"{bound} {limit:g}{suffix}"
 
 
@@ -73,12 +75,16 @@ def cells(line: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def table(lines: Sequence[Mapping[str, Any]]) -> str:
-    """The whole table; beneath it the notes that its lines refer to."""
+    """The whole table, with the day of each line unless all have the same; beneath it the notes that they refer to."""
     notes = [line["reason"] for line in lines if line["reason"]]
     marks = {reason: f" [{place}]" for place, reason in enumerate(dict.fromkeys(notes), 1)}
-    rows = [cells(line) for line in lines]
-    text = [_row(HEAD), _row(("---",) * len(HEAD))]
-    text += [_row((*row[:-1], row[-1] + marks.get(line["reason"], ""))) for row, line in zip(rows, lines, strict=True)]
+    days = len({line.get("on", "") for line in lines}) > 1
+    head = (*HEAD, "measured on") if days else HEAD
+    text = [_row(head), _row(("---",) * len(head))]
+    for line in lines:
+        *values, verdict = cells(line)
+        day = (line.get("on", ""),) if days else ()
+        text.append(_row((*values, verdict + marks.get(line["reason"], ""), *day)))
     return "\n".join([*text, *(f"\n{mark.strip()} {reason}" for reason, mark in marks.items())])
 
 

@@ -80,6 +80,16 @@ def test_the_timers_of_jobs_are_enabled_and_forgotten_with_the_package() -> None
     assert "sshd" not in SCRIPTS["postrm"]
 
 
+def test_the_first_installation_enables_all_units_with_one_call_of_debs_helper() -> None:
+    first, _, later = SCRIPTS["postinst"].partition("\n\telse\n\t\tenable_unit ")
+    calls = first.partition('\tif [ "$1" = configure ] && [ -z "$2" ]\n')[2].splitlines()
+    names = "site-shop-jail.socket site-shop-jail-certificate.path"
+    assert [call.strip() for call in calls if "deb-systemd-helper" in call] == [
+        f"deb-systemd-helper enable {names} >/dev/null || true"
+    ]
+    assert later.startswith("site-shop-jail.socket\n")
+
+
 def test_the_path_unit_of_a_site_that_had_a_certificate_is_forgotten() -> None:
     assert fences(WITHOUT_TLS["postinst"]) == ["accounts", "units", "former-units", "configure", "reload"]
     assert "enable_unit site-shop-jail-certificate.path\n" in SCRIPTS["postinst"]
