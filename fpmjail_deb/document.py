@@ -111,7 +111,7 @@ def _yaml_node(node: Node) -> yaml.Node:
         case Sequence():
             return yaml.SequenceNode("tag:yaml.org,2002:seq", [_yaml_node(item) for item in node.items])
         case Scalar():
-            tag = yaml.SafeLoader("").resolve(yaml.ScalarNode, node.text, (node.plain, True))
+            tag = yaml.SafeLoader("").resolve(yaml.ScalarNode, node.text, (node.plain, True))  # type: ignore[no-untyped-call]
             return yaml.ScalarNode(tag, node.text, style=None if node.plain else '"')
         case Refused():
             raise ValueError(f"{node.location} was refused")

@@ -51,7 +51,11 @@ class Build:
 def plan(site: Site, release: Release, build: Build) -> PackagePlan:
     """Return the package of a site for a release. Raises BuildError for what a file's grammar cannot hold."""
     names, where = site_names(site), build.where or origins(site)
-    values = {**_values(site, release, names, where), "generator": build.generator, "code_directories": _directories(build.code)}
+    values = {
+        **_values(site, release, names, where),
+        "generator": build.generator,
+        "code_directories": _directories(build.code),
+    }
     chosen = maintscript.snippets(
         certificate=site.web.tls is not None,
         sftp=site.sftp is not None,

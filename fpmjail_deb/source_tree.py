@@ -77,7 +77,10 @@ def in_the_tree(site: Site, code: Code) -> Code:
 
 
 def write_source(files: Mapping[str, str], directory: Path, code: Code = ()) -> None:
-    """Write the files and the site's code into a new directory, EFFECT. Raises OutputError if there is something in it."""
+    """Write the files and the site's code into a new directory, EFFECT.
+
+    Raises OutputError if there is something in it.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if (directory / "debian").exists():

@@ -98,8 +98,10 @@ def test_an_upgrade_replaces_the_code_and_keeps_what_the_site_wrote(server: Serv
 @pytest.mark.parametrize("site", SITES)
 def test_a_link_that_was_planted_is_not_followed_by_dpkg(server: Server, site: str) -> None:
     """The site once had its document root for itself: apt must not unpack through what it left there."""
-    server.shell(f"mkdir -p /srv/{site} && mv {root(site)}/lib {root(site)}/lib.away && cd {root(site)} && "
-                 f"chown _site-{site} . && runuser -u _site-{site} -- ln -s /srv/{site} lib && chown root .")  # fmt: skip
+    server.shell(
+        f"mkdir -p /srv/{site} && mv {root(site)}/lib {root(site)}/lib.away && cd {root(site)} && "
+        f"chown _site-{site} . && runuser -u _site-{site} -- ln -s /srv/{site} lib && chown root ."
+    )
     publish(server, site, "3.0", "three")
     refused = upgraded(server, site, check=False)
     assert not refused.good and f"{root(site)}/lib is not a directory that only root can write to" in refused.output

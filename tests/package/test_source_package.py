@@ -38,7 +38,8 @@ def made(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mad
         builder.shell(f"dpkg --install /srv/debs/fpmjail-deb_*.deb && mkdir {WORK} {SEEN_AS}/ours {SEEN_AS}/theirs")
         builder.shell(
             f"cd {WORK} && cp /srv/examples/shop.yaml . && mkdir -p web/lib && "
-            "echo 'code: web' >>shop.yaml && echo '<?php' >web/index.php && echo '<?php' >web/lib/a.php")
+            "echo 'code: web' >>shop.yaml && echo '<?php' >web/index.php && echo '<?php' >web/lib/a.php"
+        )
         builder.shell(f"cd {WORK} && fpmjail-deb source shop.yaml --release {release} -o tree")
         built = package(builder, "tree")
         builder.shell(f"cp {WORK}/{PACKAGE}_* {SEEN_AS}/theirs/")

@@ -83,6 +83,16 @@ def preinst(site: Site, root: Path, action: str) -> subprocess.CompletedProcess[
     return subprocess.run(["sh", script, action], env=environment, capture_output=True, text=True, check=False)
 
 
+def spoiled(directory: Path, how: str) -> None:
+    """Leave a place where the next package has a directory as nobody but root should have it."""
+    if how == "chown":
+        os.chown(directory, 1000, 0)
+    elif how == "chmod":
+        directory.chmod(0o775)
+    else:
+        directory.symlink_to({"link": "/etc", "dangling": "/nowhere"}[how])
+
+
 @pytest.mark.parametrize("action", ["install", "upgrade"])
 def test_code_is_unpacked_into_directories_of_root_alone(site: Site, tmp_path: Path, action: str) -> None:
     root = tmp_path / "root"
@@ -91,8 +101,7 @@ def test_code_is_unpacked_into_directories_of_root_alone(site: Site, tmp_path: P
         (root / path).mkdir(parents=True)
     planted = root / "var/www/shop/htdocs/lib"
     for spoil in ("chown", "chmod", "link", "dangling"):
-        {"chown": lambda: os.chown(planted, 1000, 0), "chmod": lambda: planted.chmod(0o775),
-         "link": lambda: planted.symlink_to("/etc"), "dangling": lambda: planted.symlink_to("/nowhere")}[spoil]()  # fmt: skip
+        spoiled(planted, spoil)
         said = preinst(site, root, action)
         assert said.returncode == 1 and f"{planted} is not a directory that only root" in said.stderr, spoil
         planted.unlink() if planted.is_symlink() else planted.rmdir()
