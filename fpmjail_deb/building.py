@@ -25,8 +25,8 @@ from pathlib import Path
 from fpmjail_deb import names
 from fpmjail_deb.deb import build_package, read_package, sweep
 from fpmjail_deb.errors import BuildError, OutputError, Problem
-from fpmjail_deb.plan import Build, plan
-from fpmjail_deb.published import Published, same_content
+from fpmjail_deb.plan import plan
+from fpmjail_deb.published import Published, built_at, same_content
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.site import AUTOMATIC, Site
 from fpmjail_deb.versions import automatic, is_higher, newest, successor
@@ -111,7 +111,7 @@ def fulfil(order: Order) -> Result:
         version, states = decide(order)
         site = replace(order.site, version=version)
         for release in (release for release in order.releases if states[release] is State.NEW):
-            path = build_package(plan(site, RELEASES[release], Build(order.epoch)), order.output)
+            path = build_package(plan(site, RELEASES[release], built_at(site, order.epoch, order.now)), order.output)
             made.append((path.name, hashlib.sha256(path.read_bytes()).hexdigest()))
     except BuildError as error:
         return Result(package, tuple(made), failure=str(error), ends_all=isinstance(error, OutputError))

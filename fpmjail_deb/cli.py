@@ -18,20 +18,21 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from fpmjail_deb import __version__, comparing, fleet, names, publish_command, published, rules, schema
+from fpmjail_deb import __version__, comparing, document, fleet, names, publish_command, published, rules, schema
 from fpmjail_deb.building import Order, Result, build_all, only_one
 from fpmjail_deb.comparing import Compared, Moment
 from fpmjail_deb.contents import Directory, File, PackagePlan, Symlink
 from fpmjail_deb.description import warnings
 from fpmjail_deb.difference import Difference
 from fpmjail_deb.errors import BuildError, DescriptionError, Problem, UsageError, printable, quote
-from fpmjail_deb.folder import Folder, read_folder
+from fpmjail_deb.folder import Folder, merged, read_folder
 from fpmjail_deb.importing.existing import Wanted, import_site
 from fpmjail_deb.progress import Progress
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.rules import RejectedError
 from fpmjail_deb.site import Site
-from fpmjail_deb.source_tree import as_in_the_tree, source_files, write_source
+from fpmjail_deb.site_code import read_code
+from fpmjail_deb.source_tree import as_in_the_tree, in_the_tree, source_files, write_source
 from fpmjail_deb.starter import WORDPRESS, starter
 
 DEFAULT_EPOCH = 1767225600  # 2026-01-01T00:00:00Z: the same input makes the same package on every day
@@ -319,13 +320,13 @@ def _source(options: argparse.Namespace) -> int:
     if len(sites) != 1:
         raise UsageError(f"{options.description}: expected one description, found {len(sites)}", "name its file")
     site = sites[0]
-    if {place.file for _, place in site.origins} != {site.file}:
-        raise UsageError(f"{site.file}: a part of the site is in defaults.yaml", "write it into the description itself")
     release = _releases(site, options.release)[0]
-    text = Path(site.file).read_text(encoding="utf-8-sig")
-    made = comparing.planned(as_in_the_tree(site, text), release, None, _moment())
+    alone = {place.file for _, place in site.origins} == {site.file}
+    text = Path(site.file).read_text(encoding="utf-8-sig") if alone else document.text(merged(Path(site.file)))
+    code = read_code(site)
+    made = comparing.planned(as_in_the_tree(site, text), release, None, _moment(), code)
     path: Path = options.output or Path(made.package)
-    write_source(source_files(made, text), path)
+    write_source(source_files(made, text), path, in_the_tree(site, code))
     print(f"{path} is written, for {release}: now cd {shlex.quote(str(path))} && dpkg-buildpackage -us -uc")
     return 0
 

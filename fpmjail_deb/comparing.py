@@ -10,12 +10,12 @@ from pathlib import Path
 from debian.debian_support import Version
 
 from fpmjail_deb import names
-from fpmjail_deb.contents import PackagePlan
+from fpmjail_deb.contents import Code, PackagePlan
 from fpmjail_deb.deb import read_package
 from fpmjail_deb.difference import Difference
 from fpmjail_deb.errors import BuildError, UsageError, printable
-from fpmjail_deb.plan import Build, plan
-from fpmjail_deb.published import Published, same_content
+from fpmjail_deb.plan import plan
+from fpmjail_deb.published import Published, built_at, same_content
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.site import AUTOMATIC, Site
 from fpmjail_deb.site_json import found_in
@@ -86,11 +86,14 @@ def _upgrade(old: Compared, new: Compared, places: tuple[str, str]) -> list[str]
     raise UsageError(f"there is no release that both are for: {one}, {other}", "see `releases` in the description")
 
 
-def planned(site: Site, release: str, old: PackagePlan | None, moment: Moment) -> PackagePlan:
-    """Return the package that a description makes; `old` is the last one, for a version that is made automatically."""
+def planned(site: Site, release: str, old: PackagePlan | None, moment: Moment, code: Code | None = None) -> PackagePlan:
+    """Return the package that a description makes; `old` is the last one, for a version that is made automatically.
+
+    `code` is the site's code if it was read already.
+    """
     facts = RELEASES[release]
     if site.version == AUTOMATIC:
         last = old.version.removesuffix(facts.suffix) if old else None
         unchanged = old and last and same_content(replace(site, version=last), facts, old)
         site = replace(site, version=last if unchanged and last else automatic(last, moment.now))
-    return plan(site, facts, Build(moment.epoch))
+    return plan(site, facts, built_at(site, moment.epoch, moment.now, code))

@@ -18,8 +18,11 @@ from fpmjail_deb.errors import BuildError
 
 SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 ENABLED = ("etc/apache2/sites-enabled", "etc/nginx/sites-enabled")
-FORBIDDEN = ("srv", "home", "var/www", "run", "tmp", "lib", "bin", "sbin", *ENABLED)
-"""Places that a site's package never ships anything into (Debian policy 9.1 and 10.1; DESIGN section 3: data)."""
+FORBIDDEN = ("srv", "home", "run", "tmp", "lib", "bin", "sbin", *ENABLED)
+"""Places that a site's package never ships anything into (Debian policy 9.1 and 10.1)."""
+
+DATA = "var/www"
+"""Below it each site has a directory, the only one that its package may ship code into."""
 
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
@@ -73,6 +76,8 @@ class Symlink:
 
 
 Entry = Directory | File | Symlink
+Code = tuple[File | Symlink, ...]
+"""The code of a site, sorted by path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ class PackagePlan:
             parent = str(PurePosixPath(path).parent)
             if parent not in known | {"."}:
                 raise BuildError(f"{path}: its parent is not a directory of the package")
+            _check_place(path, dict(self.control).get("Package", ""))
         _check_scripts(self.scripts)
         _check_control(dict(self.control))
 
@@ -174,6 +180,13 @@ def _check_path(path: str) -> None:
         raise BuildError(f"{path!r} is not a plain path below the root directory")
     if any(path == place or path.startswith(f"{place}/") for place in FORBIDDEN):
         raise BuildError(f"{path}: nothing is ever shipped there")
+
+
+def _check_place(path: str, package: str) -> None:
+    """A site's package ships into the directory of the site, and beside it nothing."""
+    own = f"{DATA}/{package.removeprefix('site-').removesuffix('-jail')}/"
+    if path.startswith(f"{DATA}/") and not f"{path}/".startswith(own):
+        raise BuildError(f"{path}: only what is below /{own} is the site's")
 
 
 def _check_scripts(scripts: tuple[tuple[str, str], ...]) -> None:

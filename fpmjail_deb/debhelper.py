@@ -24,6 +24,7 @@ from fpmjail_deb.metadata import conffiles, triggers
 from fpmjail_deb.plan import Build, plan
 from fpmjail_deb.release import RELEASES, Release
 from fpmjail_deb.site import AUTOMATIC, Site
+from fpmjail_deb.site_code import read_code
 from fpmjail_deb.tree import put_entry, put_file
 
 OWN_WORK = ("changelog.gz", "copyright")
@@ -49,7 +50,7 @@ def stage_site(description: Path, package: str, directory: Path, variables: Path
         raise BuildError(message, "give it that name in debian/control")
     changelog = _changelog(Path("debian/changelog"))
     release = _release(changelog, site)
-    made = plan(_with_version(site, changelog, release), release, Build(_epoch(changelog)))
+    made = plan(_with_version(site, changelog, release), release, Build(_epoch(changelog), code=read_code(site)))
     _put(made, directory)
     _put_control(made, directory / "DEBIAN")
     _put_variable(variables, dict(made.control)["Depends"])

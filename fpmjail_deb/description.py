@@ -551,6 +551,7 @@ def _site(values: Values, reading: Reading) -> Site:
         php=_php(values),
         web=_web(values),
         jail=_jail(values),
+        code=values[schema.CODE],
         writable=values[schema.WRITABLE],
         cron=values[schema.CRON],
         sftp=_sftp(values, reading),

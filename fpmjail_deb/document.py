@@ -98,6 +98,25 @@ def read(data: bytes, file: str) -> Document:
     return _Composer(text, file).document()
 
 
+def text(root: Mapping) -> str:
+    """Return nodes as YAML that reads as they did; comments are gone."""
+    return str(yaml.serialize(_yaml_node(root), allow_unicode=True, width=10**6))
+
+
+def _yaml_node(node: Node) -> yaml.Node:
+    match node:
+        case Mapping():
+            pairs = [(_yaml_node(key), _yaml_node(value)) for key, value in node.entries]
+            return yaml.MappingNode("tag:yaml.org,2002:map", pairs, flow_style=False)
+        case Sequence():
+            return yaml.SequenceNode("tag:yaml.org,2002:seq", [_yaml_node(item) for item in node.items])
+        case Scalar():
+            tag = yaml.SafeLoader("").resolve(yaml.ScalarNode, node.text, (node.plain, True))  # type: ignore[no-untyped-call]
+            return yaml.ScalarNode(tag, node.text, style=None if node.plain else '"')
+        case Refused():
+            raise ValueError(f"{node.location} was refused")
+
+
 def join(path: str, key: str) -> str:
     """Return the key path of a key below another; the path of the whole file is empty."""
     return f"{path}.{key}" if path else key

@@ -18,7 +18,7 @@ from fpmjail_deb import document
 from fpmjail_deb.description import problems_of_defaults, read_site
 from fpmjail_deb.document import Mapping
 from fpmjail_deb.errors import DescriptionError, Problem, UsageError, printable
-from fpmjail_deb.layers import FILE_NAMES, shareable
+from fpmjail_deb.layers import FILE_NAMES, layered, shareable
 from fpmjail_deb.site import Location, Site
 
 SUFFIXES = (".yaml", ".yml")
@@ -51,6 +51,13 @@ def read_folder(places: Iterable[Path]) -> Folder:
     return reader.folder()
 
 
+def merged(path: Path) -> Mapping:
+    """Return a description and the defaults beneath it as one. Raises DescriptionError if one cannot be read."""
+    reader = _Reader()
+    beneath = [layer.root for layer in map(reader.layer, reader.defaults(path)) if layer.root]
+    return layered((*beneath, document.read(_bytes(path, anything=True), shown(path)).root))
+
+
 def shown(path: Path) -> str:
     """Return a file's name as messages and origins have it: relative where it was given so."""
     return printable(os.path.normpath(path) if path.is_absolute() else os.path.relpath(path))
@@ -76,7 +83,7 @@ class _Reader:
 
     def take(self, path: Path, *, named: bool) -> None:
         """Read one file, and the defaults beneath it."""
-        beneath = [self._layer(file) for file in self._defaults(path)]
+        beneath = [self.layer(file) for file in self.defaults(path)]
         if path.name in FILE_NAMES:
             return
         self.descriptions += 1
@@ -120,13 +127,14 @@ class _Reader:
             if entry.is_dir():
                 yield from self._walk(entry)
 
-    def _layer(self, path: Path) -> Layer:
+    def layer(self, path: Path) -> Layer:
+        """Return a file of defaults, read once."""
         if path not in self.layers:
             self.layers[path] = _layer(path)
             self.own |= set(self.layers[path].problems)
         return self.layers[path]
 
-    def _defaults(self, path: Path) -> list[Path]:
+    def defaults(self, path: Path) -> list[Path]:
         """Return the files of defaults that lie beneath a description, the widest first."""
         bottom = Path(os.path.normpath(Path.cwd() / path)).parent
         if bottom not in self.directories:

@@ -19,6 +19,7 @@ class Event(Enum):
     """What dpkg tells a maintainer script: (script, first arguments that mean it)."""
 
     BEFORE_UNPACKING = ("preinst", ("upgrade",))
+    BEFORE_UNPACKING_CODE = ("preinst", ("install", "upgrade"))
     CONFIGURE = ("postinst", ("configure", "abort-upgrade", "abort-remove", "abort-deconfigure"))
     TRIGGERED = ("postinst", ("triggered",))
     BEFORE_REMOVAL = ("prerm", ("remove", "deconfigure"))
@@ -50,12 +51,15 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
 
 
 def snippets(
-    certificate: bool, sftp: bool = False, shared: bool = False, programs: bool = False
+    certificate: bool, sftp: bool = False, shared: bool = False, programs: bool = False, code: bool = False
 ) -> tuple[Snippet, ...]:
     """Return the snippets in the order in which they run; `certificate`: the site waits for one; `sftp`: sshd is told
-    of it; `shared`: the site's data lies in its jail; `programs`: dpkg tells of changes to some."""
+    of it; `shared`: the site's data lies in its jail; `programs`: dpkg tells of changes to some; `code`: the package
+    brings the site's code."""
+    unpacking = Event.BEFORE_UNPACKING_CODE if code else Event.BEFORE_UNPACKING
     return (
-        Snippet(Event.BEFORE_UNPACKING, "isolation", ("isolation",)),
+        Snippet(unpacking, "isolation", ("isolation",)),
+        *((Snippet(unpacking, "code", ("code", "writable")),) if code else ()),
         Snippet(Event.CONFIGURE, "accounts", ("user", "uid")),
         Snippet(Event.CONFIGURE, "units", ("site", "web.tls", "cron")),
         *(() if certificate else (Snippet(Event.CONFIGURE, "former-units", ("web.tls",)),)),

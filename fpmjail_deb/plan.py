@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from fpmjail_deb import __version__, capabilities, mail, maintscript, metadata, programs, reach
 from fpmjail_deb import mounts as image_mounts
 from fpmjail_deb import names as unit_names
-from fpmjail_deb.contents import Directory, Entry, File, PackagePlan, Symlink, with_parents
+from fpmjail_deb.contents import Code, Directory, Entry, File, PackagePlan, Symlink, with_parents
 from fpmjail_deb.nginx_host import nginx_values
 from fpmjail_deb.origins import Origins, origins
 from fpmjail_deb.pool import environment, pool_values
@@ -39,31 +39,43 @@ class Build:
     """What a package owes to the moment it is built.
 
     `epoch` is the time of all its files, in seconds since 1970, `generator` the program that its comments name, `where`
-    the lines that they name: without it those of the description.
+    the lines that they name: without it those of the description. `code` is what the site's code is at that moment.
     """
 
     epoch: int
     generator: str = GENERATOR
     where: Origins | None = None
+    code: Code = ()
 
 
 def plan(site: Site, release: Release, build: Build) -> PackagePlan:
     """Return the package of a site for a release. Raises BuildError for what a file's grammar cannot hold."""
     names, where = site_names(site), build.where or origins(site)
-    values = {**_values(site, release, names, where), "generator": build.generator}
+    values = {
+        **_values(site, release, names, where),
+        "generator": build.generator,
+        "code_directories": _directories(build.code),
+    }
     chosen = maintscript.snippets(
         certificate=site.web.tls is not None,
         sftp=site.sftp is not None,
         shared=site.isolation is Isolation.SHARED,
         programs=bool(site.jail.programs),
+        code=bool(build.code),
     )
+    written = _written(site, release, build, names, where)
     return PackagePlan(
         control=_control(site, release, names),
-        entries=with_parents((*_rendered(site, names, values), *_written(site, release, build, names, where))),
+        entries=with_parents((*_rendered(site, names, values), *written, *build.code)),
         scripts=maintscript.scripts(chosen, where, values),
         epoch=build.epoch,
         triggers=tuple(f"interest-noawait {path}" for path in programs.interests(site.jail.programs, release.codename)),
     )
+
+
+def _directories(code: Code) -> tuple[str, ...]:
+    """Return the directories that dpkg unpacks the code into, parents first."""
+    return tuple(entry.path for entry in with_parents(code) if isinstance(entry, Directory))
 
 
 def _values(site: Site, release: Release, names: SiteNames, where: Origins) -> Mapping[str, object]:
@@ -130,8 +142,9 @@ def _rendered(site: Site, names: SiteNames, values: Mapping[str, object]) -> tup
         templates |= {
             f"{UNITS}/{names.service_unit}": "service",
             f"{UNITS}/{names.socket_unit}": "socket",
-            f"usr/share/lintian/overrides/{names.package}": "lintian-overrides",
         }
+    if site.isolation is Isolation.DEDICATED or site.code:
+        templates[f"usr/share/lintian/overrides/{names.package}"] = "lintian-overrides"
     if site.web.tls:
         templates[f"{UNITS}/{names.certificate_unit}"] = "certificate.path"
     if site.sftp:
@@ -234,8 +247,15 @@ def _depends(site: Site, release: Release) -> tuple[str, ...]:
     return (RUNTIME, f"{php}-fpm", *extensions, server, *sorted(others))
 
 
+def _outlives(site: Site, names: SiteNames) -> str:
+    """Return what is said of the site's files."""
+    if site.code:
+        return f"It brings the site's code to {names.document_root}. What the site writes there outlives the package."
+    return f"The website itself lies in {names.document_root}; it is not part of this package and outlives it."
+
+
 def _paragraphs(site: Site, names: SiteNames) -> tuple[str, ...]:
-    outlives = f"The website itself lies in {names.document_root}; it is not part of this package and outlives it."
+    outlives = _outlives(site, names)
     if site.isolation is Isolation.SHARED:
         return (
             f"Virtual host, pool and chroot of the website {site.domains[0]}. PHP runs as {site.user} in Debian's "

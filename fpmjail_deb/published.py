@@ -6,15 +6,16 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fpmjail_deb.contents import PackagePlan
+from fpmjail_deb.contents import Code, PackagePlan
 from fpmjail_deb.names import PACKAGE_FILE
 from fpmjail_deb.origins import Origins
 from fpmjail_deb.plan import Build, plan
 from fpmjail_deb.release import RELEASES, Release
 from fpmjail_deb.site import Location, Site
+from fpmjail_deb.site_code import read_code
 from fpmjail_deb.site_json import found_in
 
 
@@ -59,7 +60,15 @@ def same_content(site: Site, release: Release, package: PackagePlan) -> bool:
     in a description, a new release of the program or another day are no change as long as nothing comes of them.
     """
     made = built_as(package)
-    return made is not None and plan(site, release, made) == package
+    return made is not None and plan(site, release, replace(made, code=read_code(site))) == package
+
+
+def built_at(site: Site, epoch: int, now: int, code: Code | None = None) -> Build:
+    """Return how a package is built: with code at `now`, else at `epoch`, in seconds since 1970. Raises BuildError.
+
+    PHP's OPcache and browsers tell another version of a file by its time.
+    """
+    return Build(now if site.code else epoch, code=read_code(site) if code is None else code)
 
 
 def built_as(package: PackagePlan) -> Build | None:

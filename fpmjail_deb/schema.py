@@ -565,6 +565,14 @@ JAIL_MOUNTS: Field[Mounts] = Field(
     example="private",
     default="host",
 )
+CODE: Field[str | None] = Field(
+    "code",
+    rules.relative_path("the description's directory"),
+    "Directory with the site's code, beside the description, or beside the directory debian that has it. The package "
+    "brings it into the document root, where it is root's: the site can read it, and write in `writable` alone.",
+    example="htdocs",
+    otherwise="the code is not part of the package",
+)
 WRITABLE: Field[tuple[str, ...]] = Field(
     "writable",
     ListRule(rules.relative_path("the document root"), "directories"),
@@ -608,7 +616,7 @@ FIELDS: tuple[Field[Any], ...] = (
     JAIL_SHELL, JAIL_PROGRAMS, JAIL_MAIL, JAIL_MAIL_RELAY, JAIL_MAIL_FROM, JAIL_MAIL_SENDER, JAIL_MAIL_TLS,
     JAIL_MAIL_USER, JAIL_MAIL_TIMEOUT,
     JAIL_CAPABILITIES, JAIL_LIBRARIES, JAIL_MOUNTS,
-    WRITABLE, CRON, SFTP, SFTP_KEYS,
+    CODE, WRITABLE, CRON, SFTP, SFTP_KEYS,
 )  # fmt: skip
 
 

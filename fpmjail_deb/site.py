@@ -264,6 +264,8 @@ class Sftp:
 class Site:
     """One website. `writable` is relative to the document root: PHP never runs from there.
 
+    `code` is the directory with the code that the package brings along, None if it brings none.
+
     `origins` maps the key path of each given field (`php.pool.max_children`, `domains[0]`) to its place.
     """
 
@@ -281,6 +283,7 @@ class Site:
     php: Php
     web: Web
     jail: Jail
+    code: str | None
     writable: tuple[str, ...]
     cron: tuple[Job, ...]
     sftp: Sftp | None

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from debian.deb822 import Deb822
 
-from fpmjail_deb.contents import PackagePlan
+from fpmjail_deb.contents import Code, PackagePlan
 from fpmjail_deb.description import read_site
 from fpmjail_deb.errors import OutputError
 from fpmjail_deb.site import Site
+from fpmjail_deb.site_names import site_names
+from fpmjail_deb.tree import put_entry
 
 DESCRIPTION = "debian/fpmjail.yaml"
 STANDARDS = "4.6.2"
@@ -68,8 +70,17 @@ def _control(fields: Mapping[str, str]) -> str:
     return f"{source.dump()}\n{binary.dump()}"
 
 
-def write_source(files: Mapping[str, str], directory: Path) -> None:
-    """Write the files into a new directory, EFFECT. Raises OutputError if there is something in it."""
+def in_the_tree(site: Site, code: Code) -> Code:
+    """Return a site's code at its places in the tree, from which dh_fpmjail takes it."""
+    root = site_names(site).document_root.lstrip("/")
+    return tuple(replace(entry, path=f"{site.code}{entry.path.removeprefix(root)}") for entry in code)
+
+
+def write_source(files: Mapping[str, str], directory: Path, code: Code = ()) -> None:
+    """Write the files and the site's code into a new directory, EFFECT.
+
+    Raises OutputError if there is something in it.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if (directory / "debian").exists():
@@ -79,5 +90,8 @@ def write_source(files: Mapping[str, str], directory: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         (directory / "debian/rules").chmod(0o755)
+        for entry in code:
+            (directory / entry.path).parent.mkdir(parents=True, exist_ok=True)
+            put_entry(entry, directory)
     except OSError as error:
         raise OutputError(f"{directory} cannot be written: {error.strerror or error}", "choose another") from error

@@ -110,7 +110,7 @@ def make(layout: Layout, site: Site, owner: Account) -> tuple[str, ...]:
         root_owned(layout.admin_sites / site.name / name, 0, 0o755)
     words = make_document_root(site, owner)
     for directory in site.writable:
-        make_as_user(site.paths.document_root / directory, owner)
+        make_writable(site.paths.document_root, directory, owner)
     return (*words, *(show_logs(layout, site) if site.shared else ()))
 
 
@@ -162,6 +162,22 @@ def make_document_root(site: Site, owner: Account) -> tuple[str, ...]:
         raise SiteFault(f"the document root cannot be made: {error}", "move what is in the way") from error
     make_as_user(root, owner)
     return ()
+
+
+def make_writable(root: Path, directory: str, owner: Account) -> None:
+    """Make a directory that the site's user can write to when it is missing.
+
+    In a document root of root's, such as one with packaged code, the directories on the way are root's too.
+    """
+    path = root / directory
+    try:
+        for inner in reversed(path.parents[: len(Path(directory).parts) - 1]):
+            if not os.path.lexists(inner):
+                files.make_directory(inner, 0, 0, 0o755)
+        if not os.path.lexists(path):
+            files.make_directory(path, owner.uid, owner.gid, 0o755)
+    except (files.UnsafePath, FileNotFoundError, NotADirectoryError):
+        make_as_user(path, owner)
 
 
 def stranger(root: Path, uid: int, owner: Account) -> str:

@@ -36,11 +36,16 @@ def made(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mad
     binds: dict[str | Path, str] = {build_debs(release): "/srv/debs", EXAMPLES: "/srv/examples"}
     with Container(release, "builder", binds=binds, writable={exchange: SEEN_AS}, boot=False) as builder:
         builder.shell(f"dpkg --install /srv/debs/fpmjail-deb_*.deb && mkdir {WORK} {SEEN_AS}/ours {SEEN_AS}/theirs")
-        builder.shell(f"cd {WORK} && fpmjail-deb source /srv/examples/shop.yaml --release {release} -o tree")
+        builder.shell(
+            f"cd {WORK} && cp /srv/examples/shop.yaml . && mkdir -p web/lib && "
+            "echo 'code: web' >>shop.yaml && echo '<?php' >web/index.php && echo '<?php' >web/lib/a.php"
+        )
+        builder.shell(f"cd {WORK} && fpmjail-deb source shop.yaml --release {release} -o tree")
         built = package(builder, "tree")
         builder.shell(f"cp {WORK}/{PACKAGE}_* {SEEN_AS}/theirs/")
         builder.shell(
-            f"cd {WORK}/tree/debian && fpmjail-deb build fpmjail.yaml --release {release} -o {SEEN_AS}/ours"
+            f"cd {WORK}/tree/debian && export SOURCE_DATE_EPOCH=$(dpkg-parsechangelog -l changelog -S Timestamp) && "
+            f"fpmjail-deb build fpmjail.yaml --release {release} -o {SEEN_AS}/ours"
         )
         assert "dh_fpmjail" in built.output
         (ours,), (theirs,) = ((exchange / way).glob("*.deb") for way in ("ours", "theirs"))
@@ -61,7 +66,8 @@ def contents(plan: PackagePlan) -> dict[str, object]:
 def test_both_packages_hold_the_same(made: Made) -> None:
     ours, theirs = read_package(made.ours), read_package(made.theirs)
     assert made.ours.name == made.theirs.name
-    assert contents(theirs) == contents(ours) and ours.entries
+    assert contents(theirs) == contents(ours)
+    assert "var/www/shop/htdocs/lib/a.php" in contents(theirs)
     assert theirs.scripts == ours.scripts and theirs.conffiles == ours.conffiles and theirs.epoch == ours.epoch
     assert dict(theirs.control) == dict(ours.control)
 

@@ -18,7 +18,7 @@ def package_fixture() -> PackagePlan:
 
 
 @pytest.mark.parametrize(
-    "path", ["/usr/x", "usr/../x", "usr//x", "usr/x/", ".", "", "var/www/shop/index.php", "srv/x", "lib/x", "usr/a\nb"]
+    "path", ["/usr/x", "usr/../x", "usr//x", "usr/x/", ".", "", "srv/x", "lib/x", "usr/a\nb"]
 )
 def test_a_path_is_plain_and_in_a_place_of_packages(path: str) -> None:
     with pytest.raises(BuildError):

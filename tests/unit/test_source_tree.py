@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from fpmjail_deb.contents import Directory, File, PackagePlan, Symlink
 from fpmjail_deb.debhelper import main, stage_site
 from fpmjail_deb.description import read_site
 from fpmjail_deb.errors import BuildError
+from fpmjail_deb.folder import read_folder
 from fpmjail_deb.source_tree import without_version
 from tests.sites import SHORT, planned
 
@@ -118,14 +120,35 @@ def test_a_tree_is_never_written_over_another(tree: Path, monkeypatch: pytest.Mo
     assert cli.main(["source", "shop.yaml", "-o", "tree"]) == 1
 
 
-def test_a_site_with_defaults_is_refused_with_the_way_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_what_a_site_has_from_its_defaults_stands_in_the_description_of_the_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("defaults.yaml").write_text("maintainer: Ann Other <ann@example.org>\n")
-    Path("shop.yaml").write_text("site: shop\ndomains: [shop.example.org]\n")
-    assert cli.main(["source", "shop.yaml"]) == 2
-    assert "in defaults.yaml" in capsys.readouterr().err
+    Path("defaults.yaml").write_text(
+        'maintainer: Ann Other <ann@example.org>\nphp: {version: "8.4", settings: {a.b: "no", memory_limit: 64M}}\n'
+    )
+    Path("shop.yaml").write_text("site: shop\ndomains: [shop.example.org]\nreleases: [trixie]\nversion: 1.10\n")
+    assert cli.main(["source", "shop.yaml", "-o", "tree"]) == 0
+    (site,) = read_folder([Path("shop.yaml")]).sites
+    found = read_site(Path("tree/debian/fpmjail.yaml").read_bytes(), "debian/fpmjail.yaml")
+    assert replace(found, origins=(), version="") == replace(site, origins=(), version="")
+    assert "(1.10+deb13) trixie" in Path("tree/debian/changelog").read_text()
+
+
+def test_the_code_of_a_site_is_in_the_tree_and_dh_fpmjail_puts_it_into_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("web/lib").mkdir(parents=True)
+    Path("web/lib/a.php").write_text("<?php")
+    Path("web/b.php").symlink_to("lib/a.php")
+    Path("shop.yaml").write_text(SHORT + "code: web\n")
+    assert cli.main(["source", "shop.yaml", "--release", "trixie", "-o", "tree"]) == 0
+    monkeypatch.chdir(tmp_path / "tree")
+    directory = staged(tmp_path / "tree")
+    assert (directory / "var/www/shop/htdocs/lib/a.php").read_text() == "<?php"
+    assert str((directory / "var/www/shop/htdocs/b.php").readlink()) == "lib/a.php"
+    assert "/var/www/shop/htdocs/lib" in (directory / "DEBIAN/preinst").read_text()
 
 
 def test_lines_keep_their_numbers_without_the_version() -> None:
