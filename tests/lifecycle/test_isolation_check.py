@@ -31,6 +31,13 @@ PORT = 7070
 LISTENER = f"import socket, time; s = socket.create_server(('127.0.0.1', {PORT})); time.sleep(100000)"
 OPCACHE = {"OPcache code", "OPcache status", "opcache_reset"}
 
+OPENED = """\
+[Service]
+ProtectProc=default
+ProcSubset=all
+BindReadOnlyPaths=/run/systemd/units
+"""
+
 CONTROL = """
 import json, secrets, sys
 sys.path.insert(0, "/usr/share/fpmjail")
@@ -154,6 +161,18 @@ def test_a_pool_without_its_guards_runs_its_neighbours_code(server: Server) -> N
     server.shell("fpmjail configure carol; fpmjail configure dave")
     server.shell(f"systemctl restart php{server.php}-fpm")
     assert names(meet(server, "carol", "dave"), "REACHED") == set()
+
+
+def test_what_a_drop_in_of_the_administrator_opens_is_reached(server: Server) -> None:
+    place = "/etc/systemd/system/site-ann-jail.service.d"
+    server.shell(f"mkdir -p {place}")
+    server.write(f"{place}/override.conf", OPENED)
+    server.shell("systemctl daemon-reload; systemctl restart site-ann-jail.service")
+    rows = meet(server, "ann", "bob", good=False)
+    assert names(rows, "REACHED") == {"processes of others", "systemd"}, rows
+    assert not any(rows[name]["command"] for name in names(rows, "REACHED")), rows  # commands have no drop-in
+    server.shell(f"rm -r {place}; systemctl daemon-reload; systemctl restart site-ann-jail.service")
+    assert names(meet(server, "ann", "bob"), "REACHED") == set()
 
 
 def test_of_many_sites_each_meets_one_neighbour_and_a_wrong_call_is_refused(server: Server) -> None:
