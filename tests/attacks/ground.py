@@ -9,10 +9,11 @@ from typing import Any
 
 from tests.attacks import native, pages, scripts
 from tests.attacks.cases import DEDICATED, PLAIN, SHARED, Script
+from tests.lifecycle import extras
 from tests.lifecycle.bed import Bed
 from tests.lifecycle.server import Server
 
-HEAD = "maintainer: Web Team <web@example.org>\nphp: {extensions: [apcu, mbstring]}\nwritable: [uploads]\n"
+HEAD = "maintainer: Web Team <web@example.org>\nphp: {extensions: [apcu, imagick, mbstring]}\nwritable: [uploads]\n"
 MAIL = "mail: {relay: '127.0.0.1:2525', from: web@example.org}"
 SITES = {
     "safe": f"jail: {{{MAIL}}}\n",
@@ -65,6 +66,7 @@ class Ground:
         self.server = Server(bed, directory)
         self.directory = directory
         bed.publish_own_packages()
+        bed.sites.publish(*extras.debs(bed.release, ("phpX-imagick",)))
         self.server.shell("mkdir -p /srv/outside; echo OUTSIDE-OF-ALL >/srv/outside/secret")
         for site, more in SITES.items():
             text = f"site: {site}\ndomains: [{site}.example.org]\n{HEAD}{more}"

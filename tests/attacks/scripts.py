@@ -81,6 +81,17 @@ STARTING = (
         }
         return is_file("$own/mail.php") ? file_get_contents("$own/mail.php") : '';
     """),
+    Script("imagick-file", "have ImageMagick read a file outside of the site as the pixels of an image", "Oss", """
+        $image = new Imagick();
+        $image->setSize(14, 1);
+        $image->setOption('depth', '8');
+        try {
+            $image->readImage('gray:/srv/outside/secret');
+        } catch (ImagickException) {
+            return '';
+        }
+        return pack('C*', ...$image->exportImagePixels(0, 0, 14, 1, 'I', Imagick::PIXEL_CHAR));
+    """),
 )  # fmt: skip
 
 WRITING = (
