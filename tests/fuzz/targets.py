@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fpmjail import capability, checked, facts, fastcgi, image, mounts, pools, probe, program, run, site, state
 from fpmjail.layout import Layout
@@ -51,11 +52,12 @@ MOUNTINFO = rb"""24 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 """
 MAPS = b"7f0-7f1 r-xp 0 08:01 5 /usr/x (deleted)\n"
 POOL = b"[global]\nerror_log = /dev/null\n[site-a-jail]\nuser = _site-a\nlisten = /run/a.sock\nphp_value[a] = b\n"
-ENTRY = {
-    "path": "usr/x", "type": "file", "mode": 0o644, "size": 1, "sha256": "0" * 64, "source": "/usr/x", "target": None,
+ENTRY: dict[str, Any] = {
+    "path": "usr/x", "type": "file", "mode": "0644", "size": 1, "sha256": "0" * 64, "source": "/usr/x", "target": None,
     "package": "x", "version": "1", "capability": "php",
 }  # fmt: skip
-MANIFEST = json.dumps({"profile": "p", "digest": "d", "created": "2026-01-01", "entries": [ENTRY]}).encode()
+DIGEST = image._digest([image.Entry(**ENTRY)])
+MANIFEST = json.dumps({"profile": "p", "digest": DIGEST, "created": "2026-01-01", "entries": [ENTRY]}).encode()
 INPUTS = json.dumps(
     {"format": 1, "fpmjail": "0", "digest": "d", "generation": {"d.json": [1, 2]}, "inputs": {"/etc/x": [1]},
      "live": [["hosts", "/etc/hosts", None]]}
@@ -114,7 +116,9 @@ TARGETS = {
         lambda content: program.define(content, "trixie"), _contents("hooks/programs/*.json"), (capability.Wrong,)
     ),
     "state.json": Target(_stored("var/lib/fpmjail/sites/s/state.json", _known_state), (STATE,)),
-    "manifests": Target(_stored(f"{_IMAGE}/d.json", lambda layout: image.read_manifest(layout, "p", "d")), (MANIFEST,)),
+    "manifests": Target(
+        _stored(f"{_IMAGE}/{DIGEST}.json", lambda layout: image.read_manifest(layout, "p", DIGEST)), (MANIFEST,)
+    ),
     "inputs": Target(_stored(f"{_IMAGE}/inputs.json", lambda layout: image.known_digest(layout, "p")), (INPUTS,)),
     "live files": Target(
         _stored(f"{_IMAGE}/inputs.json", lambda layout: image.known_live(layout.image("p"))), (INPUTS,)

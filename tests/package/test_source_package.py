@@ -67,7 +67,7 @@ def test_both_packages_hold_the_same(made: Made) -> None:
     ours, theirs = read_package(made.ours), read_package(made.theirs)
     assert made.ours.name == made.theirs.name
     assert contents(theirs) == contents(ours)
-    assert "var/www/shop/htdocs/lib/a.php" in contents(theirs)
+    assert "var/www/shop/app/public/lib/a.php" in contents(theirs)
     assert theirs.scripts == ours.scripts and theirs.conffiles == ours.conffiles and theirs.epoch == ours.epoch
     assert dict(theirs.control) == dict(ours.control)
 

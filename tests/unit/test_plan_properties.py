@@ -27,7 +27,7 @@ DESCRIPTIONS = st.fixed_dictionaries(
             "proc": st.sampled_from(["none", "private", "host"]), "dns": st.sampled_from(["none", "hosts", "resolver"]),
             "shell": st.sampled_from(["none", "restricted"])}),
         "php": st.fixed_dictionaries({}, optional={"env": st.dictionaries(st.sampled_from(["A", "B"]),
-            st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=9))}),
+            st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=9).map(str.strip))}),
     },
 )  # fmt: skip
 
