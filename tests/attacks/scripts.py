@@ -82,15 +82,24 @@ STARTING = (
         return is_file("$own/mail.php") ? file_get_contents("$own/mail.php") : '';
     """),
     Script("imagick-file", "have ImageMagick read a file outside of the site as the pixels of an image", "Oss", """
-        $image = new Imagick();
-        $image->setSize(14, 1);
-        $image->setOption('depth', '8');
+        $pixels = function (string $file): string {
+            $image = new Imagick();
+            $image->setSize(14, 1);
+            $image->setOption('depth', '8');
+            $image->readImage("gray:$file");
+            return pack('C*', ...$image->exportImagePixels(0, 0, 14, 1, 'I', Imagick::PIXEL_CHAR));
+        };
+        $own = sys_get_temp_dir() . '/pixels-' . getmypid();
+        file_put_contents($own, 'fourteen bytes');
+        if ($pixels($own) !== 'fourteen bytes') {
+            throw new RuntimeException('ImageMagick reads no file at all');
+        }
+        unlink($own);
         try {
-            $image->readImage('gray:/srv/outside/secret');
+            return $pixels('/srv/outside/secret');
         } catch (ImagickException) {
             return '';
         }
-        return pack('C*', ...$image->exportImagePixels(0, 0, 14, 1, 'I', Imagick::PIXEL_CHAR));
     """),
 )  # fmt: skip
 

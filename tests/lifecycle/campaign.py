@@ -24,6 +24,7 @@ from tests.lifecycle.repository import SigningKey
 from tests.lifecycle.server import EXAMPLE, Server
 
 SITE, PACKAGE = "example", "site-example-jail"
+STANDBYS = "site-example-jail-standby@*.service"
 PAGE = "<?php echo 'up ', file_get_contents(__DIR__ . '/data.txt');"
 DATA = "data of the site"
 STATE = "/var/lib/fpmjail"
@@ -41,7 +42,7 @@ while pgrep -x 'apt-get|dpkg' >/dev/null; do sleep 0.05; done
 """
 # What runs from the disk or holds it, as a machine without power runs nothing.
 OFF = f"""
-systemctl stop {PACKAGE}.socket {PACKAGE}.service 'run-*.service' 'fpmjail-*.service' 2>/dev/null || true
+systemctl stop {PACKAGE}.socket {PACKAGE}.service '{STANDBYS}' 'run-*.service' 'fpmjail-*.service' 2>/dev/null || true
 for mount in $(systemctl list-units --plain --no-legend --type=mount | cut -d' ' -f1 | grep '^var-lib-fpmjail-'); do
     systemctl stop "$mount" || true
 done
