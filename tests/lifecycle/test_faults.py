@@ -15,6 +15,7 @@ from tests.lifecycle.bed import Bed
 from tests.lifecycle.container import Completed
 from tests.lifecycle.packages import build_debs
 from tests.lifecycle.server import EXAMPLE, Server
+from tests.lifecycle.trees import base_tree
 
 POOL = """\
 site: pool
@@ -313,6 +314,29 @@ def install_changed(
     script = 'rm -rf "$2"; dpkg-deb -R "$1" "$2" && sed -i -e "$3" "$2/$4" && dpkg-deb -Zgzip -z1 -b "$2" "$5"'
     subprocess.run(["sh", "-euc", script, "sh", deb, stage, edit, file, made], check=True, capture_output=True)
     return server.run("dpkg", "--force-downgrade", "-i", "/srv/repository/sites/changed.deb", check=False)
+
+
+def test_php_taken_away_by_force_loses_nothing_and_comes_back_with_what_is_said(server: Server) -> None:
+    names = [f"php{server.php}-{name}" for name in ("cli", "common", "fpm")]
+    debs = base_tree(server.release).debs
+    server.bed.upgrades.publish(*(next(debs.glob(f"{name}_*.deb")) for name in names))
+    server.apt("update")
+    server.settle()
+    for option in ("--remove", "--purge"):
+        said = server.run("dpkg", option, "--force-depends", *names)
+        assert "Traceback" not in said.output, said.output
+        assert server.get("/").body == "up data of example"
+        seen = server.run("fpmjail", "status", check=False).stdout
+        assert f"no longer installed, though needed: {', '.join(names)}: apt install {' '.join(names)}\n" in seen, seen
+    found = server.check_all()
+    for name in ROOTS:
+        assert f"apt install {' '.join(names)}" in {finding["fix"] for finding in found[name]}, found[name]
+    assert not [finding for finding in found["example"] if finding["level"] == "bad"]
+    server.apt("install", *names)
+    assert_up(server)
+    server.settle()
+    server.assert_true_to_host()
+    assert "no longer installed" not in server.run("fpmjail", "status", check=False).stdout
 
 
 def test_a_site_for_a_newer_runtime_is_refused_and_the_one_before_goes_on(server: Server, tmp_path: Path) -> None:
