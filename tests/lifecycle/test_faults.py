@@ -4,6 +4,7 @@ names what to do. A dedicated and a shared site have to live through all of them
 
 from __future__ import annotations
 
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -247,6 +248,51 @@ def test_an_interrupted_apt_is_finished_by_dpkg_and_apt(server: Server, signal: 
     server.apt("upgrade")
     server.settle()
     server.assert_true_to_host()
+
+
+# What apt or dpkg calls stands still at a moment, until its caller is gone.
+STAND_STILL = "touch /run/moment; while kill -0 $PPID 2>/dev/null; do sleep 0.1; done; exit 1"
+MOMENTS = {
+    "half of the files of libc6 are there": (
+        "dpkg-deb",
+        f'case $* in --fsys-tarfile*/libc6_*) /usr/bin/dpkg-deb "$@" | head -c 6000000; {STAND_STILL};; esac',
+    ),
+    "libc6 is unpacked and not configured": ("dpkg", f"case $* in *--configure*) {STAND_STILL};; esac"),
+}
+KILL_THEN = """
+rm -f /run/moment
+path=/usr/local/fault:/usr/sbin:/usr/bin:/sbin:/bin
+apt-get -y -o Dir::Bin::dpkg=$1 -o DPkg::Path=$path -o DPkg::Options::=--force-confold upgrade >/dev/null 2>&1 &
+until test -e /run/moment; do kill -0 $!; sleep 0.05; done
+pkill -KILL -x 'apt-get|dpkg'
+rm -r /usr/local/fault
+"""
+
+
+@pytest.mark.parametrize(("moment", "round_"), [(moment, 3 + number) for number, moment in enumerate(MOMENTS)])
+def test_an_apt_killed_in_the_middle_of_libc_is_finished_by_dpkg_and_apt(
+    server: Server, moment: str, round_: int
+) -> None:
+    """dpkg alone cannot finish libc-bin while libc6 is half there; what is ours it does."""
+    server.bed.publish_upgrade("libc6", round=round_)
+    before = server.truth()["generation"]
+    program, words = MOMENTS[moment]
+    server.run("mkdir", "/usr/local/fault")
+    server.write(f"/usr/local/fault/{program}", f'#!/bin/sh\n{words}\nexec /usr/bin/{program} "$@"\n')
+    server.run("chmod", "+x", f"/usr/local/fault/{program}")
+    server.run("bash", "-euc", KILL_THEN, "bash", "/usr/local/fault/dpkg" if program == "dpkg" else "/usr/bin/dpkg")
+    wait_for_dpkg(server)
+    assert "libc6" in server.run("dpkg", "--audit").output
+    assert_up(server)
+    finished = server.run("dpkg", "--configure", "-a", check=False)
+    failed = re.findall("error processing package ([^ ]+)", finished.output)
+    assert failed == (["libc-bin"] if program == "dpkg-deb" else []), finished.output
+    assert_up(server)
+    server.apt("-f", "install")
+    server.apt("upgrade")
+    assert f"+sp{round_}" in server.run("dpkg-query", "-W", "-f", "${Version}", "libc6").stdout
+    server.settle()
+    assert server.assert_true_to_host() != before
 
 
 def wait_for_dpkg(server: Server) -> None:
