@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fpmjail import cron, facts, image, mounts, places, probe, sftp, systemd, vhost, web
+from fpmjail import absent, cron, facts, image, mounts, places, probe, sftp, systemd, vhost, web
 from fpmjail import site as sites
 from fpmjail.cron import Fate
 from fpmjail.facts import Entry, Master, Process, Visit
@@ -338,13 +338,17 @@ def judge_master(site: Site, master: Master | None, current: str | None) -> Find
 
 
 def judge_generation(
-    site: Site, current: str | None, created: str, fresh: bool, held: str, now: datetime
+    site: Site, current: str | None, created: str, fresh: bool, held: str, now: datetime, lost: tuple[str, ...] = ()
 ) -> tuple[Finding, ...]:
-    """The copies are those of the host; `created` is UTC in ISO form, `held` the reason of a hold."""
+    """The copies are those of the host; `created` is UTC in ISO form, `held` the reason of a hold, `lost` are packages
+    that the host no longer has."""
     if current is None:
         return (bad("generation", "current", "the image was never built", f"fpmjail configure {site.name}"),)
     age = aged(created, now)
-    stale = warning("generation", "freshness", f"{current}, {age}: the host has newer files", "fpmjail refresh")
+    news, way_out = (
+        (absent.words(lost), absent.install(lost)) if lost else ("the host has newer files", "fpmjail refresh")
+    )
+    stale = warning("generation", "freshness", f"{current}, {age}: {news}", way_out)
     release = f"mend that, then: fpmjail rollback --release-hold {site.name}"
     hold = warning("generation", "hold", printable(held), release)
     return (
@@ -542,7 +546,8 @@ def check_generation(layout: Layout, site: Site) -> tuple[Finding, ...]:
     created = manifest.created if manifest else ""
     hold = image.hold(layout, site.profile.id)
     fresh = image.unchanged(layout, site.profile.id)
-    return judge_generation(site, current, created, fresh, hold.reason if hold else "", datetime.now(UTC))
+    lost = () if fresh else absent.lost(layout, site)
+    return judge_generation(site, current, created, fresh, hold.reason if hold else "", datetime.now(UTC), lost)
 
 
 def check_web(layout: Layout, site: Site) -> tuple[Finding, ...]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fpmjail import facts, jail, mounts, pools, probe, shared, systemd
+from fpmjail import absent, facts, jail, mounts, pools, probe, shared, systemd
 from fpmjail import site as sites
 from fpmjail.check import WRITABLE_IN_JAIL, image_faults, judge_jail, judge_usr, probes_of, transfers, unsealed
 from fpmjail.facts import Master, Process
@@ -47,10 +47,24 @@ def check_running(layout: Layout, site: Site, found: Sequence[Process], master: 
     return (
         *judge_mounts(site, mounts.current(), lost_directories(site)),
         judge_processes(site, found),
-        judge_master(site, master),
-        judge_pool(site, shared.waiting(layout, site), pools.fault(layout, site.php.version)),
-        *check_neighbours(layout, site),
+        *(
+            check_pool(layout, site, master)
+            if master or pools.installed(site.php.version)
+            else judge_no_php(layout, site)
+        ),
     )
+
+
+def judge_no_php(layout: Layout, site: Site) -> tuple[Finding]:
+    """Debian's PHP was taken away: nothing else can be said of its pools."""
+    lost = absent.lost(layout, site) or (f"php{site.php.version}-fpm",)
+    return (bad("generation", "master", absent.words(lost), absent.install(lost)),)
+
+
+def check_pool(layout: Layout, site: Site, master: Master | None) -> tuple[Finding, ...]:
+    """Debian's master, its pools, the neighbours."""
+    waiting, fault = shared.waiting(layout, site), pools.fault(layout, site.php.version)
+    return judge_master(site, master), judge_pool(site, waiting, fault), *check_neighbours(layout, site)
 
 
 def lost_directories(site: Site) -> tuple[str, ...]:

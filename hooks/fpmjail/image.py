@@ -139,12 +139,22 @@ def _is_complete(place: Path, digest: str) -> bool:
 
 
 def generations(layout: Layout, profile_id: str) -> list[Generation]:
-    """The complete generations, the newest first."""
+    """The complete generations, the newest first, whatever the clock said when they were built."""
     place = layout.image(profile_id)
     used = _link_target(place)
     complete = [path.stem for path in place.glob("*.json") if _is_complete(place, path.stem)]
     found = [Generation(digest, (place / digest).stat().st_mtime, digest == used) for digest in complete]
-    return sorted(found, key=lambda generation: generation.created, reverse=True)
+    return sorted(found, key=lambda one: (_number(place, one.digest), one.created), reverse=True)
+
+
+def _number(place: Path, digest: str) -> int:
+    """How many generations of the profile were counted when this one was built; 0 for one of an fpmjail that did not
+    count, or whose manifest cannot be read: it is older than all that were counted."""
+    try:
+        number = json.loads((place / f"{digest}.json").read_bytes())["number"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return 0
+    return number if isinstance(number, int) else 0
 
 
 def read_manifest(layout: Layout, profile_id: str, digest: str | None) -> Manifest | None:
@@ -476,11 +486,14 @@ def _finish(layout: Layout, manifest: Manifest, candidate: Path) -> None:
 
 
 def _write_manifest(place: Path, manifest: Manifest) -> None:
-    """The same generation keeps its birthday; who owns its files may change."""
+    """The same generation keeps its birthday and its number; who owns its files may change."""
     from dataclasses import asdict
 
-    value: dict[str, Any] = {"format": FORMAT, **asdict(manifest)}
     path = place / f"{manifest.digest}.json"
+    number = _number(place, manifest.digest) or 1 + max(
+        (_number(place, one.stem) for one in place.glob("*.json")), default=0
+    )
+    value: dict[str, Any] = {"format": FORMAT, "number": number, **asdict(manifest)}
     with suppress(OSError, ValueError, KeyError, TypeError):
         value["created"] = str(json.loads(path.read_bytes())["created"])
     replace_file(path, _json(value))

@@ -90,3 +90,15 @@ def unfinished(packages: Iterable[str], root: Path = Path("/"), enough: frozense
     output = _query(root, "-W", "-f", "${binary:Package} ${db:Status-Status}\n", "--", *names)
     states = dict(line.split(" ", 1) for line in output.splitlines() if " " in line)
     return [name for name in names if states.get(name, "not-installed") not in enough]
+
+
+def needs(patterns: Iterable[str], root: Path = Path("/")) -> dict[str, tuple[str, ...]]:
+    """{package: its relations} of those that are there, among all whose names match; a relation is as Depends: and
+    Pre-Depends: have it (deb-control(5)). Raises PackageError."""
+    form = "${Package}\t${db:Status-Status}\t${Pre-Depends}, ${Depends}\n"
+    rows = (line.split("\t", 2) for line in _query(root, "-W", "-f", form, "--", *patterns).splitlines())
+    return {
+        name: tuple(filter(None, (one.strip() for one in relations.split(","))))
+        for name, state, relations in rows
+        if state in UNPACKED
+    }

@@ -57,6 +57,11 @@ def program(version: str) -> str:
     return f"/usr/sbin/php-fpm{version}"
 
 
+def installed(version: str) -> bool:
+    """False when Debian's php-fpm is not there, whatever is left of its configuration."""
+    return Path(program(version)).exists()
+
+
 def main(layout: Layout, version: str) -> Path:
     """The configuration that includes all pools."""
     return layout.host(f"/etc/php/{version}/fpm/php-fpm.conf")

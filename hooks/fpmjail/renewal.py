@@ -131,7 +131,7 @@ def remembered(task: Task) -> set[str]:
     two minutes where a link led (realpath_cache_ttl)."""
     if not any(site.shared for site in task.sites):
         return set()
-    newest_first = sorted(image.generations(task.layout, task.profile.id), key=lambda one: -one.created)
+    newest_first = image.generations(task.layout, task.profile.id)
     young = time.time() - REMEMBERED
     return {older.digest for newer, older in pairwise(newest_first) if newer.created > young}
 

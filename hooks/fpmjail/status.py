@@ -185,6 +185,8 @@ def image_row(layout: Layout, profile: Profile, found: list[Site]) -> ImageRow:
     hold = image.hold(layout, profile.id)
     last = run.recall(layout)["latest"].get(profile.id, {})
     fresh = current is not None and image.unchanged(layout, profile.id)
+    members = [site for site in found if site.profile.id == profile.id]
+    lost = () if fresh else taken_away(layout, members[0])
     return ImageRow(
         profile=profile.id,
         php=profile.php,
@@ -193,8 +195,11 @@ def image_row(layout: Layout, profile: Profile, found: list[Site]) -> ImageRow:
         fresh=fresh,
         decision=str(last.get("decision", "")),
         hold=hold.reason if hold else "",
-        sites=sum(site.profile.id == profile.id for site in found),
-        warnings=image_warnings(profile, current, fresh, held(hold), tuple(last.get("words", ()))),
+        sites=len(members),
+        warnings=(
+            *lost,
+            *image_warnings(profile, current, fresh or bool(lost), held(hold), tuple(last.get("words", ()))),
+        ),
     )
 
 
@@ -219,6 +224,14 @@ def image_warnings(
         way_out = f"to follow the host again: fpmjail rollback --release-hold {profile.id}"
         return (f"held {hold}; upgrades of the server do not reach it; {way_out}",)
     return () if fresh else ("; ".join(("the host has newer files: fpmjail refresh", *words)),)
+
+
+def taken_away(layout: Layout, site: Site) -> tuple[str, ...]:
+    """The packages without which no image can be made any more, with the way to have them back."""
+    from fpmjail import absent
+
+    lost = absent.lost(layout, site)
+    return (f"{absent.words(lost)}: {absent.install(lost)}",) if lost else ()
 
 
 def is_on(layout: Layout, site: Site) -> bool:

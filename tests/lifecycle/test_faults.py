@@ -4,6 +4,7 @@ names what to do. A dedicated and a shared site have to live through all of them
 
 from __future__ import annotations
 
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from tests.lifecycle.bed import Bed
 from tests.lifecycle.container import Completed
 from tests.lifecycle.packages import build_debs
 from tests.lifecycle.server import EXAMPLE, Server
+from tests.lifecycle.trees import base_tree
 
 POOL = """\
 site: pool
@@ -258,6 +260,51 @@ def finish(server: Server) -> None:
     server.apt("-f", "install")
 
 
+# What apt or dpkg calls stands still at a moment, until its caller is gone.
+STAND_STILL = "touch /run/moment; while kill -0 $PPID 2>/dev/null; do sleep 0.1; done; exit 1"
+MOMENTS = {
+    "half of the files of libc6 are there": (
+        "dpkg-deb",
+        f'case $* in --fsys-tarfile*/libc6_*) /usr/bin/dpkg-deb "$@" | head -c 6000000; {STAND_STILL};; esac',
+    ),
+    "libc6 is unpacked and not configured": ("dpkg", f"case $* in *--configure*) {STAND_STILL};; esac"),
+}
+KILL_THEN = """
+rm -f /run/moment
+path=/usr/local/fault:/usr/sbin:/usr/bin:/sbin:/bin
+apt-get -y -o Dir::Bin::dpkg=$1 -o DPkg::Path=$path -o DPkg::Options::=--force-confold upgrade >/dev/null 2>&1 &
+until test -e /run/moment; do kill -0 $!; sleep 0.05; done
+pkill -KILL -x 'apt-get|dpkg'
+rm -r /usr/local/fault
+"""
+
+
+@pytest.mark.parametrize(("moment", "round_"), [(moment, 3 + number) for number, moment in enumerate(MOMENTS)])
+def test_an_apt_killed_in_the_middle_of_libc_is_finished_by_dpkg_and_apt(
+    server: Server, moment: str, round_: int
+) -> None:
+    """dpkg alone cannot finish libc-bin while libc6 is half there; what is ours it does."""
+    server.bed.publish_upgrade("libc6", round=round_)
+    before = server.truth()["generation"]
+    program, words = MOMENTS[moment]
+    server.run("mkdir", "/usr/local/fault")
+    server.write(f"/usr/local/fault/{program}", f'#!/bin/sh\n{words}\nexec /usr/bin/{program} "$@"\n')
+    server.run("chmod", "+x", f"/usr/local/fault/{program}")
+    server.run("bash", "-euc", KILL_THEN, "bash", "/usr/local/fault/dpkg" if program == "dpkg" else "/usr/bin/dpkg")
+    wait_for_dpkg(server)
+    assert "libc6" in server.run("dpkg", "--audit").output
+    assert_up(server)
+    finished = server.run("dpkg", "--configure", "-a", check=False)
+    failed = re.findall("error processing package ([^ ]+)", finished.output)
+    assert failed == (["libc-bin"] if program == "dpkg-deb" else []), finished.output
+    assert_up(server)
+    server.apt("-f", "install")
+    server.apt("upgrade")
+    assert f"+sp{round_}" in server.run("dpkg-query", "-W", "-f", "${Version}", "libc6").stdout
+    server.settle()
+    assert server.assert_true_to_host() != before
+
+
 def wait_for_dpkg(server: Server) -> None:
     """A dpkg that lost its apt may still be at work; its lock tells."""
     server.run("python3", "-c", "import fcntl; f = open('/var/lib/dpkg/lock', 'w'); fcntl.lockf(f, fcntl.LOCK_EX)")
@@ -323,6 +370,29 @@ def install_changed(
     script = 'rm -rf "$2"; dpkg-deb -R "$1" "$2" && sed -i -e "$3" "$2/$4" && dpkg-deb -Zgzip -z1 -b "$2" "$5"'
     subprocess.run(["sh", "-euc", script, "sh", deb, stage, edit, file, made], check=True, capture_output=True)
     return server.run("dpkg", "--force-downgrade", "-i", "/srv/repository/sites/changed.deb", check=False)
+
+
+def test_php_taken_away_by_force_loses_nothing_and_comes_back_with_what_is_said(server: Server) -> None:
+    names = [f"php{server.php}-{name}" for name in ("cli", "common", "fpm")]
+    debs = base_tree(server.release).debs
+    server.bed.upgrades.publish(*(next(debs.glob(f"{name}_*.deb")) for name in names))
+    server.apt("update")
+    server.settle()
+    for option in ("--remove", "--purge"):
+        said = server.run("dpkg", option, "--force-depends", *names)
+        assert "Traceback" not in said.output, said.output
+        assert server.get("/").body == "up data of example"
+        seen = server.run("fpmjail", "status", check=False).stdout
+        assert f"no longer installed, though needed: {', '.join(names)}: apt install {' '.join(names)}\n" in seen, seen
+    found = server.check_all()
+    for name in ROOTS:
+        assert f"apt install {' '.join(names)}" in {finding["fix"] for finding in found[name]}, found[name]
+    assert not [finding for finding in found["example"] if finding["level"] == "bad"]
+    server.apt("install", *names)
+    assert_up(server)
+    server.settle()
+    server.assert_true_to_host()
+    assert "no longer installed" not in server.run("fpmjail", "status", check=False).stdout
 
 
 def test_a_site_for_a_newer_runtime_is_refused_and_the_one_before_goes_on(server: Server, tmp_path: Path) -> None:

@@ -374,6 +374,30 @@ def test_a_switch_names_the_generation_before(layout: Layout) -> None:
     assert [(one.digest, one.current) for one in image.generations(layout, ID)] == [(new, True), (old, False)]
 
 
+def test_the_order_of_generations_does_not_depend_on_the_clock(layout: Layout) -> None:
+    digests = []
+    for number in range(4):
+        change(layout, "etc/services", f"{number}\n")
+        digests.append(renew(layout).digest)
+        os.utime(place(layout, digests[-1]), (9000 - number, 9000 - number))  # the clock goes back with each
+    assert [one.digest for one in image.generations(layout, ID)] == digests[::-1]
+    change(layout, "etc/services", "1\n")
+    assert renew(layout).digest == digests[1]
+    assert [one.digest for one in image.generations(layout, ID)] == digests[::-1]
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"number": "9"}', '{"number": null}'])
+def test_generations_that_were_not_counted_are_older_than_those_that_were(layout: Layout, damage: str) -> None:
+    digests = []
+    for number in range(3):
+        change(layout, "etc/services", f"{number}\n")
+        digests.append(renew(layout).digest)
+    for digest, moment in ((digests[0], 10**9), (digests[1], 2 * 10**9)):
+        (layout.image(ID) / f"{digest}.json").write_text(damage)
+        os.utime(place(layout, digest), (moment, moment))
+    assert [one.digest for one in image.generations(layout, ID)] == [digests[2], digests[1], digests[0]]
+
+
 @pytest.mark.parametrize("digest", ["0" * 16, "../../etc", ""])
 def test_only_a_complete_generation_is_switched_to(layout: Layout, digest: str) -> None:
     manifest = renew(layout)

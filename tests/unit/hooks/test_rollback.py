@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +51,14 @@ def test_a_rollback_says_which_versions_come_back_and_holds_them(layout: Layout)
     assert image.current(layout, PROFILE.id) == old.digest
     hold = image.hold(layout, PROFILE.id)
     assert hold is not None and hold.manual and hold.digest == new.digest
+
+
+def test_the_way_back_is_to_the_generation_before_whatever_the_clock_did(layout: Layout) -> None:
+    made = [renew(layout, f"{number}\n", f"6.{number}") for number in range(4)]
+    for number, manifest in enumerate(made):
+        os.utime(layout.image(PROFILE.id) / manifest.digest, (9000 - number, 9000 - number))
+    way = rollback.rollback(layout, "minimal", dry_run=True).way
+    assert way is not None and (way.now, way.then) == (made[3].digest, made[2].digest)
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing(layout: Layout) -> None:
