@@ -326,7 +326,7 @@ def mount_all(site: Site) -> None:
 
 def resize(site: Site) -> None:
     """Give a /tmp that is mounted its new limit. Raises SiteFault: it cannot be smaller than what lies in it."""
-    fault = temporary.resize(site)
+    fault = temporary.resize(site, UNITS, mounts.current())
     if fault:
         place = temporary.place(site)
         raise SiteFault(f"the limit of its /tmp cannot be set: {fault}", f"delete what is too much in {place}")

@@ -7,6 +7,7 @@ through it deletes nothing that would be there after a boot.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from fpmjail.mounts import Mount
 from fpmjail.site import Site
 
 FILESYSTEM = "tmpfs"
+SIZES = re.compile(r"^Options=.*?\b(size=\w+,nr_inodes=\w+)", re.MULTILINE)
 WALLS = ("nosuid", "nodev", "noexec")
 
 
@@ -41,13 +43,17 @@ def former(site: Site, table: Sequence[Mount]) -> tuple[Mount, ...]:
     return () if site.shared or unit(site) else tuple(own)
 
 
-def resize(site: Site) -> str:
-    """Tell the kernel the limit as it is now; what lies there stays. Why that cannot be, or nothing."""
-    name = unit(site)
-    if not name or not systemd.active(name):
+def resize(site: Site, units: Path, table: Sequence[Mount]) -> str:
+    """Tell the kernel the limit that stands in the unit now; what lies there stays. Why that cannot be, or nothing.
+
+    Not by `systemctl reload`, for which a mount(8) that failed is a success.
+    """
+    if not unit(site) or all(mount.target != str(place(site)) for mount in table):
         return ""
-    answer = systemd.systemctl("reload", name)
-    return "" if answer.good else answer.words
+    sizes = SIZES.search((units / unit(site)).read_text(encoding="utf-8"))
+    # All other options stay; a user's name is none that mount(8) of trixie takes here.
+    answer = systemd.run(["mount", "-o", f"remount,{sizes[1]}", "--", str(place(site))]) if sizes else None
+    return "" if answer is None or answer.good else answer.words
 
 
 def judge(site: Site, table: Sequence[Mount], seen: Sequence[Mount] | None) -> tuple[Finding, ...]:

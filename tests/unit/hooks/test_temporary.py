@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from test_check import IMAGE, JAIL, MASTER, SITE
@@ -74,11 +75,17 @@ def test_what_cannot_be_mounted_is_named(monkeypatch: pytest.MonkeyPatch, failed
     assert failed in fault.value.hint
 
 
-def test_a_limit_below_what_lies_in_tmp_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(systemd, "active", lambda unit: True)
-    monkeypatch.setattr(systemd, "systemctl", lambda *words: Answer(int(words != ("reload", UNIT)), "busy"))
+def test_a_limit_below_what_lies_in_tmp_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / UNIT).write_text("[Mount]\nOptions=size=1M,nr_inodes=9,uid=_site-example,nosuid\n")
+    asked = ["mount", "-o", "remount,size=1M,nr_inodes=9", "--", f"{JAIL}/tmp"]
+    monkeypatch.setattr(configure, "UNITS", tmp_path)
+    monkeypatch.setattr(mounts, "current", lambda: (IMAGE, TMP))
+    monkeypatch.setattr(systemd, "run", lambda words: Answer(int(words != asked), "?"))
     configure.resize(LIMITED)
-    monkeypatch.setattr(systemd, "systemctl", lambda *words: Answer(1, "busy"))
+    monkeypatch.setattr(systemd, "run", lambda words: Answer(32, "Too small a size for current use"))
     configure.resize(SITE)
-    with pytest.raises(SiteFault, match="busy"):
+    with pytest.raises(SiteFault, match=r"cannot be set: Too small") as fault:
         configure.resize(LIMITED)
+    assert fault.value.hint == f"delete what is too much in {JAIL}/tmp"
+    monkeypatch.setattr(mounts, "current", lambda: (IMAGE,))
+    configure.resize(LIMITED)
