@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, cast
 
-from fpmjail_deb import capabilities, document, mail, names, network, programs, schema
+from fpmjail_deb import capabilities, document, mail, names, network, programs, rules, schema
 from fpmjail_deb.document import Mapping, Node, Refused, Scalar, join
 from fpmjail_deb.errors import DescriptionError, Problem, quote
 from fpmjail_deb.layers import layered, of_one_site
@@ -26,6 +26,7 @@ from fpmjail_deb.site import (
     Location,
     Mail,
     MailTls,
+    Mounts,
     Network,
     NetworkDeny,
     Php,
@@ -337,6 +338,28 @@ def _check_limits(values: Values, reading: Reading) -> None:
             reading.refuse(reading.origins[row.path], row.path, message, hint)
 
 
+def _check_temporary(values: Values, reading: Reading) -> None:
+    rows = (schema.TEMPORARY, schema.MEMORY)
+    if not values.have(*rows) or values[schema.TEMPORARY] is None:
+        return
+    quota = "leave it out; what bounds it there is a quota of the site's user, for blocks and for files"
+    if _shared(values):
+        message = "in shared isolation /tmp is a directory beside the site's data, on the same disk"
+        reading.refuse(reading.origins[rows[0].path], rows[0].path, message, quota)
+    elif values.have(schema.JAIL_MOUNTS) and values[schema.JAIL_MOUNTS] is Mounts.PRIVATE:
+        message = "with jail.mounts: private nothing is mounted that pages, jobs and commands could share"
+        reading.refuse(reading.origins[rows[0].path], rows[0].path, message, quota)
+    else:
+        _check_temporary_is_part_of_memory(values[schema.TEMPORARY], values[schema.MEMORY], reading)
+
+
+def _check_temporary_is_part_of_memory(size: str | None, whole: str, reading: Reading) -> None:
+    rows = (schema.TEMPORARY, schema.MEMORY)
+    if size and rules.in_bytes(size) >= rules.in_bytes(whole):
+        message = f"expected less than php.limits.memory, {whole}, of which it is a part, found {size}"
+        reading.refuse(_place(reading, *rows), rows[0].path, message, "lower it, or raise php.limits.memory")
+
+
 def _check_shared_master(values: Values, reading: Reading) -> None:
     master = "in shared isolation the pages come from Debian's PHP-FPM, which never stops"
     chroot = "in shared isolation Debian's PHP-FPM sees what the host has mounted, and nothing else"
@@ -519,6 +542,7 @@ CHECKS: tuple[Callable[[Values, Reading], None], ...] = (
     _check_programs,
     _check_limits,
     _check_shared_master,
+    _check_temporary,
     _check_compat_link,
     _check_shared_settings,
     _check_shared_environment,
@@ -613,6 +637,7 @@ def _php(values: Values) -> Php:
             cpu_weight=values[schema.CPU_WEIGHT],
             io_weight=values[schema.IO_WEIGHT],
             open_files=values[schema.OPEN_FILES],
+            temporary=values[schema.TEMPORARY],
         ),
         idle_after=values[schema.IDLE_AFTER],
     )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What systemd mounts into a jail on the host: the image, the server's /usr where that is asked for, and in a shared
-site's chroot /proc and servers' sockets.
+"""What systemd mounts into a jail on the host: the image, the server's /usr and a limited /tmp where that is asked for,
+and in a shared site's chroot /proc and servers' sockets.
 
-A dedicated site's service has those two in a mount namespace of its own.
+A dedicated site's service has the last two in a mount namespace of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ from dataclasses import dataclass
 
 from fpmjail_deb.names import mount_unit
 from fpmjail_deb.reach import SERVER_UNITS_OF, sockets
+from fpmjail_deb.rules import in_bytes
 from fpmjail_deb.site import Isolation, Libraries, Mounts, Proc, Site
+
+BYTES_PER_FILE = 16384  # as mke2fs(8) reckons
+LEAST_FILES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ def mounts(site: Site, jail: str) -> tuple[Mount, ...]:
     bound = site.jail.libraries is Libraries.BIND
     usr = (Mount("mount-usr", f"{jail}/usr", "/usr", "jail.libraries"),) if bound else ()
     if site.isolation is Isolation.DEDICATED:
-        return (image, *usr)
+        return (image, *usr, *_temporary(site, jail))
     proc = () if site.jail.proc is Proc.NONE else (Mount("mount-proc", f"{jail}/proc", "proc", "jail.proc"),)
     return (image, *usr, *proc, *_servers(site, jail))
 
@@ -52,6 +56,17 @@ def private(site: Site, image: str) -> tuple[tuple[str, str], ...]:
         return ()
     bound = site.jail.libraries is Libraries.BIND
     return ((image, "/.image"), *((("/usr", "/usr"),) if bound else ()))
+
+
+def temporary_inodes(site: Site) -> int:
+    """Return how many files and directories a limited /tmp may hold; each takes a kilobyte that its size leaves out."""
+    size = site.php.limits.temporary
+    return max(LEAST_FILES, in_bytes(size) // BYTES_PER_FILE) if size else 0
+
+
+def _temporary(site: Site, jail: str) -> tuple[Mount, ...]:
+    limited = site.php.limits.temporary is not None
+    return (Mount("mount-temporary", f"{jail}/tmp", "tmpfs", "php.limits.temporary"),) if limited else ()
 
 
 def _servers(site: Site, jail: str) -> tuple[Mount, ...]:

@@ -99,6 +99,7 @@ def _values(site: Site, release: Release, names: SiteNames, where: Origins) -> M
         "writable_paths": " ".join(f"-+{path}" for path in names.writable),
         "image_source": image,
         "private_mounts": image_mounts.private(site, image),
+        "temporary_inodes": image_mounts.temporary_inodes(site),
         "standby": False,
         "certificate_paths": _certificate_paths(site),
         "enabled_units": _enabled_units(site, names),

@@ -25,7 +25,7 @@ E = TypeVar("E", bound=Enum)
 LONGEST_WORD = 200
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 BYTES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-LEAST_MEMORY = 32 * BYTES["M"]  # an idle master takes 9 MiB, its first worker as much again
+LEAST_MEMORY = 32  # megabytes: an idle master takes 9 MiB, its first worker as much again
 
 _HOST_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST_NAME = re.compile(rf"(?:\*\.)?(?:{_HOST_LABEL}\.)*(?!\d+$){_HOST_LABEL}")
@@ -340,19 +340,24 @@ def duration(low: int, high: int) -> ScalarRule[int]:
     return ScalarRule(f"a time such as 30s, 5m or 1h, from {low}s to {high}s", convert, schema)
 
 
-def memory() -> ScalarRule[str]:
-    """An amount of memory as systemd writes it, systemd.resource-control(5)."""
+def in_bytes(amount: str) -> int:
+    """The number of bytes that an amount such as 512M stands for."""
+    return int(amount[:-1]) * BYTES[amount[-1]]
+
+
+def memory(least: int = LEAST_MEMORY, reason: str = "PHP does not start with less") -> ScalarRule[str]:
+    """An amount of memory as systemd writes it, systemd.resource-control(5); `least` in megabytes, and why so much."""
 
     def convert(text: str) -> str:
         found = re.fullmatch(r"([1-9][0-9]{0,4})([KMGT])", text)
         if not found:
             meant = re.fullmatch(r"([1-9][0-9]{0,4}) ?([kmgt])i?b?", text.lower())
             raise RejectedError(f"write {meant[1]}{meant[2].upper()}" if meant else "write a number and K, M, G or T")
-        if int(found[1]) * BYTES[found[2]] < LEAST_MEMORY:
-            raise RejectedError("PHP does not start with less")
+        if in_bytes(text) < least * BYTES["M"]:
+            raise RejectedError(reason)
         return text
 
-    expected = f"an amount of memory such as 512M or 2G, at least {LEAST_MEMORY // BYTES['M']}M"
+    expected = f"an amount of memory such as 512M or 2G, at least {least}M"
     return ScalarRule(expected, convert, {"type": "string", "pattern": "^[1-9][0-9]{0,4}[KMGT]$"})
 
 

@@ -310,6 +310,15 @@ OPEN_FILES: Field[int] = Field(
     example="4096",
     default="1024",
 )
+TEMPORARY: Field[str | None] = Field(
+    "php.limits.temporary",
+    rules.memory(1, "a page of PHP takes more"),
+    "With `dedicated` and `jail.mounts: host`: how large /tmp may grow, which pages, jobs and commands share. It then "
+    "lies in memory and is part of `php.limits.memory`, has room for a file for every 16K, at least 1024, and is empty "
+    "after a boot. What people upload has to fit in.",
+    example="256M",
+    otherwise="as much as its disk has, which keeps it over a boot",
+)
 JIT: Field[bool] = Field(
     "php.jit",
     rules.boolean(),
@@ -609,7 +618,8 @@ FIELDS: tuple[Field[Any], ...] = (
     PHP_VERSION, EXTENSIONS,
     PROCESS_MANAGER, MAX_CHILDREN, START_SERVERS, MIN_SPARE_SERVERS, MAX_SPARE_SERVERS,
     IDLE_TIMEOUT, MAX_REQUESTS, REQUEST_TIMEOUT, SLOW_LOG,
-    SETTINGS, ENVIRONMENT, JIT, MEMORY, TASKS, CPU_WEIGHT, IO_WEIGHT, OPEN_FILES, IDLE_AFTER,
+    SETTINGS, ENVIRONMENT, JIT, MEMORY, TASKS, CPU_WEIGHT, IO_WEIGHT, OPEN_FILES, TEMPORARY,
+    IDLE_AFTER,
     SERVER, DOCUMENT_ROOT, FRONT_CONTROLLER, HTACCESS, TLS, CERTIFICATE, KEY, REDIRECT, HEADERS, ACCESS_LOG,
     JAIL_CHARSETS, JAIL_LOCALES, JAIL_TIME_ZONES, JAIL_MYSQL, JAIL_POSTGRESQL, JAIL_REDIS, JAIL_DNS,
     JAIL_NETWORK_DENY, JAIL_NETWORK_ALLOW, JAIL_PROC,

@@ -142,7 +142,7 @@ class Pool:
 class Limits:
     """What systemd allows the whole site: memory as systemd writes it (`1G`), processes and threads, its weights.
 
-    `open_files` counts for each process.
+    `open_files` counts for each process. `temporary` is the size of /tmp, None is as much as its disk has.
     """
 
     memory: str
@@ -150,6 +150,7 @@ class Limits:
     cpu_weight: int
     io_weight: int
     open_files: int
+    temporary: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fpmjail import absent, cron, facts, image, mounts, places, probe, sftp, systemd, vhost, web
+from fpmjail import absent, cron, facts, image, mounts, places, probe, sftp, systemd, temporary, vhost, web
 from fpmjail import site as sites
 from fpmjail.cron import Fate
 from fpmjail.facts import Entry, Master, Process, Visit
@@ -197,21 +197,27 @@ def judge_private(site: Site, table: Sequence[Mount], master: Master | None) -> 
 
 
 def judge_mounts(site: Site, table: Sequence[Mount], master: Master | None = None) -> tuple[Finding, ...]:
-    """One read-only, private mount of the image; nothing of ours that a deletion could go through."""
+    """One read-only, private mount of the image; but a limited /tmp nothing that a deletion could go through."""
     place = str(site.paths.jail / ".image")
     own = [mount for mount in table if mount.target == place]
     below = [mount for mount in table if mount.target.startswith(f"{site.paths.jail}/")]
-    again = f"systemctl restart {' '.join(site.units.mounts)}"
+    again = f"systemctl restart {' '.join(temporary.others(site))}"
+    limited = str(temporary.place(site)) if temporary.unit(site) else ""
     return (
         ruled("mounts", "image", image_faults(site, place, own), f"{place}: ro,nosuid,nodev, private", again),
         *judge_usr(site, below, again),
         ruled(
             "mounts",
             "nothing writable",
-            [f"{mount.target} is mounted read-write" for mount in below if "ro" not in mount.options],
-            "no read-write mount below the jail",
+            [
+                f"{mount.target} is mounted read-write"
+                for mount in below
+                if "ro" not in mount.options and mount.target != limited
+            ],
+            f"no read-write mount below the jail{' but its /tmp' if limited else ''}",
             "umount it; nothing below a jail may be mounted read-write on the host",
         ),
+        *temporary.judge(site, table, master.mounts if master else None),
     )
 
 

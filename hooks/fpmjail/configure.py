@@ -36,6 +36,7 @@ from fpmjail import (
     sftp,
     state,
     systemd,
+    temporary,
     vhost,
     web,
 )
@@ -260,11 +261,13 @@ def way_out(site: Site, words: Sequence[str]) -> str:
 
 
 def make_room(site: Site) -> None:
-    """The jail's /usr is a link into the image, or has the server's /usr mounted over it: the other kind goes.
+    """The jail's /usr is a link into the image, or has the server's /usr mounted over it: the other kind goes, and so
+    does a limited /tmp of the version before.
 
     Nothing runs in a dedicated site's jail meanwhile; systemd keeps the socket. A shared one's workers go on without it
     until the other kind is there. Raises SiteFault.
     """
+    unmount(temporary.former(site, mounts.current()))
     place = site.paths.jail / "usr"
     bound = site.profile.libraries == sites.BIND
     if not (place.is_symlink() if bound else place.is_dir() and not place.is_symlink()):
@@ -304,13 +307,29 @@ def prepare_units(layout: Layout, site: Site, before: State, around: Surrounding
     if site.filesystem.read_only and own_mounts(site):  # the version before had mount units
         handover.stop(site)
         unmount(own_mounts(site))
-    answer = systemd.start(*site.units.mounts)
-    if not answer.good:
-        raise SiteFault(
-            f"the image cannot be mounted: {answer.words}", f"see: systemctl status {site.units.mounts[0]!r}"
-        )
+    mount_all(site)
+    if before.units != unit_fingerprint(site):
+        resize(site)
     if another and not site.shared:
         systemd.systemctl("try-restart", site.units.service, *site.units.standbys)
+
+
+def mount_all(site: Site) -> None:
+    """Mount what belongs into the jail. Raises SiteFault, which names what cannot be mounted."""
+    answer = systemd.start(*site.units.mounts)
+    if answer.good:
+        return
+    failed = next((unit for unit in site.units.mounts if not systemd.active(unit)), site.units.mounts[0])
+    what = {site.units.mounts[0]: "the image", temporary.unit(site): "its /tmp"}.get(failed, failed)
+    raise SiteFault(f"{what} cannot be mounted: {answer.words}", f"see: systemctl status {failed!r}")
+
+
+def resize(site: Site) -> None:
+    """Give a /tmp that is mounted its new limit. Raises SiteFault: it cannot be smaller than what lies in it."""
+    fault = temporary.resize(site, UNITS, mounts.current())
+    if fault:
+        place = temporary.place(site)
+        raise SiteFault(f"the limit of its /tmp cannot be set: {fault}", f"delete what is too much in {place}")
 
 
 def under_dpkg() -> bool:
@@ -330,7 +349,7 @@ def unmount_image(site: Site) -> None:
     as it takes to mount the other one, so that alone goes, at once and however busy it is. A dedicated site's service
     is stopped, but a request that waits starts it again at once, and with it the mount that was to be stopped."""
     if not site.shared:
-        systemd.systemctl("stop", site.units.service, *site.units.standbys, *site.units.mounts)
+        systemd.systemctl("stop", site.units.service, *site.units.standbys, *temporary.others(site))
     for mount in own_mounts(site):
         if mount.target == str(site.paths.jail / ".image"):
             systemd.run(["umount", "--lazy", "--", mount.target])

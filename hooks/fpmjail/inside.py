@@ -59,7 +59,7 @@ def ready(layout: Layout, name: str) -> Site:
         raise NotInside("systemd is not running here, which makes the walls")
     answer = systemd.start(*site.units.mounts)
     if not answer.good:
-        raise NotInside(f"its image cannot be mounted: {answer.words}; see: fpmjail check {name}")
+        raise NotInside(f"its mounts cannot be made: {answer.words}; see: fpmjail check {name}")
     return site
 
 

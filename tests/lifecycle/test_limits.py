@@ -19,7 +19,8 @@ domains: [greedy.example.org]
 php:
   extensions: [mbstring, xml]
   settings: {memory_limit: 64M}
-  limits: {memory: 512M, tasks: 40, cpu_weight: 20, io_weight: 30, open_files: 200}
+  limits: {memory: 512M, tasks: 40, cpu_weight: 20, io_weight: 30, open_files: 200, temporary: 32M}
+cron: [{name: note, schedule: yearly, command: php note.php}]
 jail: {shell: sh, network: {deny: all, allow: [localhost, 192.0.2.0/24]}}
 """
 QUIET = """\
@@ -38,6 +39,14 @@ PAGES = {
     " echo count($all);",
     "network": "<?php $one = @stream_socket_client('tcp://127.0.0.1:80', $code, $words, 5);"
     " echo $one ? 'open' : $words;",
+    "blocks": "<?php $n = 0; $one = str_repeat('x', 1 << 20);"
+    " while (@file_put_contents('/tmp/block' . $n, $one) === 1 << 20 && $n < 99) { $n++; } echo $n;",
+    "names": "<?php $n = 0; while (@touch('/tmp/name' . $n) && $n < 9999) { $n++; } echo $n;",
+    "clear": "<?php array_map('unlink', glob('/tmp/[bn]*'));",
+    "note": "<?php echo file_put_contents('/tmp/kept', disk_total_space('/tmp') >> 20);",
+    "kept": "<?php echo @file_get_contents('/tmp/kept') . '/' . (disk_total_space('/tmp') >> 20);",
+    "upload": "<?php session_start(); $_SESSION['n'] = ($_SESSION['n'] ?? 0) + 1;"
+    " echo $_FILES['one']['size'], ' ', strlen(file_get_contents($_FILES['one']['tmp_name'])), ' ', $_SESSION['n'];",
     "jit": "<?php echo ini_get('pcre.jit'), preg_match('/^(a+)+b$/', str_repeat('a', 12) . 'b'), "
     "error_get_last()['message'] ?? '';",
 }
@@ -129,3 +138,73 @@ def test_a_site_without_network_reaches_none_and_is_reached_all_the_same(server:
 def test_regular_expressions_work_without_machine_code(server: Server) -> None:
     assert answers(server, "jit", "quiet") == "01"
     assert server.faults("quiet") == [] and server.faults("greedy") == []
+
+
+TMP = "/var/lib/fpmjail/jails/greedy/tmp"
+
+
+def uploads(server: Server) -> str:
+    """What the neighbour makes of a megabyte, in a session that goes on."""
+    jar = ("-b", "/root/cookies", "-c", "/root/cookies")
+    return server.get("/upload.php", "quiet.example.org", "-H", "Expect:", "-F", "one=@/root/megabyte", *jar).body
+
+
+def others_write(server: Server) -> None:
+    """The full site answers, its neighbour and the host have room for theirs."""
+    assert int(answers(server, "note", "quiet")) > 0 and neighbour_goes_on(server)
+    server.shell("for place in /tmp /var/tmp /var/lib/fpmjail; do cp /root/megabyte $place/own && rm $place/own; done")
+    assert answers(server, "index") == "hello from fpm-fcgi own\n"
+
+
+def mounted(server: Server) -> str:
+    """What is mounted at the greedy site's /tmp, and the options of that."""
+    return " ".join(server.shell(f"findmnt -n -o FSTYPE,OPTIONS --mountpoint {TMP} || true").stdout.split())
+
+
+def test_pages_jobs_and_commands_share_a_tmp_that_has_a_limit(server: Server) -> None:
+    assert mounted(server).startswith("tmpfs rw,nosuid,nodev,noexec,")
+    assert server.run("stat", "--format=%U:%G %a", TMP).stdout == "_site-greedy:_site-greedy 700\n"
+    server.run("systemctl", "start", "site-greedy-jail-cron-note.service")
+    assert answers(server, "kept") == "32/32"
+    assert server.run("fpmjail", "exec", "greedy", "--", "php", "kept.php").stdout == "32/32"
+
+
+def test_a_tmp_that_is_full_of_bytes_is_full_for_one_site_alone(server: Server) -> None:
+    server.shell("head -c 1M /dev/zero > /root/megabyte; rm -f /root/cookies")
+    assert 30 <= int(answers(server, "blocks")) <= 32
+    assert [uploads(server), uploads(server)] == ["1048576 1048576 1", "1048576 1048576 2"]
+    others_write(server)
+    assert server.faults("quiet") == []
+    answers(server, "clear")
+
+
+def test_a_tmp_that_is_full_of_files_is_full_for_one_site_alone(server: Server) -> None:
+    assert 2000 <= int(answers(server, "names")) <= 2048
+    others_write(server)
+    answers(server, "clear")
+
+
+def upgrade(server: Server, version: str, limit: str) -> None:
+    """Install the greedy site with another limit, or none."""
+    server.publish(GREEDY.replace(", temporary: 32M", limit) + f"version: {version}\n", f"greedy-{version}.yaml")
+    server.install("site-greedy-jail")
+
+
+def test_another_limit_holds_at_once_and_keeps_what_is_in_tmp(server: Server) -> None:
+    answers(server, "note")
+    before = shown(server, "site-greedy-jail.service", "MainPID")
+    upgrade(server, "1.0.1", ", temporary: 48M")
+    assert shown(server, "site-greedy-jail.service", "MainPID") != before
+    assert answers(server, "kept") == "32/48" and server.faults("greedy") == []
+
+
+def test_a_limit_goes_and_comes_while_the_site_runs(server: Server) -> None:
+    upgrade(server, "1.0.2", "")
+    assert mounted(server) == "" and not answers(server, "kept").endswith("/48")
+    upgrade(server, "1.0.3", ", temporary: 16M")
+    assert answers(server, "kept") == "/16"
+
+
+def test_a_removed_site_leaves_no_tmp_behind(server: Server) -> None:
+    server.apt("remove", "site-greedy-jail")
+    assert "jails/greedy" not in server.read("/proc/self/mountinfo") and neighbour_goes_on(server)

@@ -55,7 +55,7 @@ def test_three_lines_are_a_site() -> None:
     assert found.php.version is None
     assert found.php.extensions == ("curl", "gd", "intl", "mbstring", "mysql", "xml", "zip")
     assert dataclasses.astuple(found.php.pool) == (ProcessManager.ONDEMAND, 8, 2, 1, 3, 60, 500, 120, 0)
-    assert dataclasses.astuple(found.php.limits) == ("1G", 128, 100, 100, 1024)
+    assert dataclasses.astuple(found.php.limits) == ("1G", 128, 100, 100, 1024, None)
     assert found.web.tls == Tls(
         "/etc/letsencrypt/live/shop.example.org/fullchain.pem",
         "/etc/letsencrypt/live/shop.example.org/privkey.pem",
@@ -85,7 +85,7 @@ def test_every_given_value_reaches_the_site() -> None:
         " max_spare_servers: 4, idle_timeout: 5m, max_requests: 0, request_timeout: 1h, slow_log: 0}\n"
         '  settings: {display_errors: no, date.timezone: Europe/Zurich, disable_functions: ""}\n'
         "  env: {PRICE: $5}\n  jit: true\n"
-        "  limits: {memory: 512M, tasks: 64, cpu_weight: 50, io_weight: 20, open_files: 99}\n"
+        "  limits: {memory: 512M, tasks: 64, cpu_weight: 50, io_weight: 20, open_files: 99, temporary: 64M}\n"
         "web: {server: apache, document_root: app/public, front_controller: none, htaccess: none, headers: {},"
         " tls: {certificate: /etc/ssl/c.pem, key: /etc/ssl/k.pem, redirect: false}, access_log: false}\n"
         "jail: {charsets: [SJIS], network: {deny: all, allow: [localhost, 192.0.2.0/24, '2001:DB8::1/128']}}\n"
@@ -101,7 +101,7 @@ def test_every_given_value_reaches_the_site() -> None:
         ("disable_functions", ""),
     )
     assert found.php.env == (("PRICE", "$5"),)
-    assert dataclasses.astuple(found.php.limits) == ("512M", 64, 50, 20, 99)
+    assert dataclasses.astuple(found.php.limits) == ("512M", 64, 50, 20, 99, "64M")
     assert found.php.jit
     assert found.jail.network == Network(NetworkDeny.ALL, ("localhost", "192.0.2.0/24", "2001:db8::1"))
     assert (found.web.document_root, found.web.front_controller, found.web.headers) == ("app/public", None, ())
@@ -225,6 +225,8 @@ ONE_PROBLEM = [
      ' least 32M, found "1073741824"; write a number and K, M, G or T'),
     ("php: {limits: {memory: 31M}}", "php.limits.memory: expected an amount of memory such as 512M or 2G, at least"
      ' 32M, found "31M"; PHP does not start with less'),
+    ("php: {limits: {temporary: 1023K}}", "php.limits.temporary: expected an amount of memory such as 512M or 2G, at"
+     ' least 1M, found "1023K"; a page of PHP takes more'),
     ("web: {access_log: no}", 'web.access_log: expected true or false, found "no"; write false'),
     ("web: {access_log: On}", 'web.access_log: expected true or false, found "On"; write true'),
     ("web: {access_log: TRUE}", 'web.access_log: expected true or false, found "TRUE"; write true'),
@@ -296,6 +298,11 @@ ONE_PROBLEM = [
      " php.pool.request_timeout, 5s, found 10s; 0 is no slow log"),
     ("php: {pool: {max_children: 127}}", "php.limits.tasks: expected at least 129 for 127 processes and their master,"
      " found 128; raise it, or lower php.pool.max_children"),
+    ("php: {limits: {temporary: 1024M}}", "php.limits.temporary: expected less than php.limits.memory, 1G, of which it"
+     " is a part, found 1024M; lower it, or raise php.limits.memory"),
+    ("php: {limits: {temporary: 64M}}\njail: {mounts: private}", "php.limits.temporary: with jail.mounts: private"
+     " nothing is mounted that pages, jobs and commands could share; leave it out; what bounds it there is a quota of"
+     " the site's user, for blocks and for files"),
     ("php: {limits: {cpu_weight: 0}}", "php.limits.cpu_weight: expected a whole number from 1 to 10000, found \"0\""),
     ("php: {limits: {open_files: 10}}", "php.limits.open_files: expected a whole number from 64 to 524288, found"
      ' "10"'),

@@ -177,6 +177,24 @@ def test_all_processes_of_a_site_share_its_limits() -> None:
     assert not any(line.startswith(("MemoryMax", "TasksMax")) for line in lines("-jail.service"))
 
 
+def test_a_limited_tmp_is_a_file_system_of_the_site_s_user_that_its_service_and_jobs_want() -> None:
+    limited = "php: {limits: {temporary: 64M}}\ncron: [{name: a, schedule: daily, command: php a.php}]\n"
+    unit = "var-lib-fpmjail-jails-shop-tmp.mount"
+    place = "Where=/var/lib/fpmjail/jails/shop/tmp"
+    assert lines(unit, limited)[-5:-1] == ["[Mount]", "What=tmpfs", place, "Type=tmpfs"]
+    options = "size=64M,nr_inodes=4096,uid=_site-shop,gid=_site-shop,mode=0700,nosuid,nodev,noexec,private"
+    assert lines(unit, limited)[-1] == f"Options={options}"
+    for service in ("-jail.service", "-standby@.service", "-cron-a.service"):
+        assert any(line.startswith("Wants=") and unit in line for line in lines(service, limited))
+    assert unit in json.loads(text(planned(shop(limited)), "/site.json"))["units"]["mounts"]
+    assert not any(unit in file.path for file in PLAN.files)
+
+
+def test_a_small_tmp_has_room_for_a_thousand_files_all_the_same() -> None:
+    options = lines("-tmp.mount", "php: {limits: {temporary: 2M}}\n")[-1]
+    assert options.startswith("Options=size=2M,nr_inodes=1024,")
+
+
 def test_only_with_jit_is_memory_executed_that_was_written() -> None:
     php = next(line for line in lines("-jail.service") if line.startswith("ExecStart="))
     assert php.endswith("-d pcre.jit=0 -d opcache.jit=disable -d opcache.jit_buffer_size=0")

@@ -248,6 +248,10 @@ def test_the_paragraphs_name_the_place_of_the_data() -> None:
         ),
         (SHARED + "php: {limits: {tasks: 99}}\n", "php.limits.tasks: in shared isolation PHP's processes"),
         (
+            SHARED + "php: {limits: {temporary: 64M}}\n",
+            "shop.yaml:5:16: php.limits.temporary: in shared isolation /tmp is a directory beside the site's data",
+        ),
+        (
             "compat_link: true\n",
             "shop.yaml:4:1: compat_link: only means something with isolation: shared; leave it out",
         ),
