@@ -21,7 +21,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "How to": (
         "existing-server", "mod-php", "wordpress", "dokuwiki", "source-package", "publishing", "from-the-article",
     ),
-    "Explanation": ("design", "threat-model", "attacks", "bench"),
+    "Explanation": ("design", "holds", "threat-model", "attacks", "bench"),
 }  # fmt: skip
 """The pages of each chapter in their order; one that is not there is left out, one that is not named comes last."""
 

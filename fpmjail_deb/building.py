@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from fpmjail_deb import names
+from fpmjail_deb import names, references
 from fpmjail_deb.deb import build_package, read_package, sweep
 from fpmjail_deb.errors import BuildError, OutputError, Problem
 from fpmjail_deb.plan import plan
@@ -163,7 +163,8 @@ def _refuse_taken(order: Order, states: Mapping[str, State], last: str) -> None:
 
 def _at_version(site: Site, message: str, hint: str) -> str:
     places = dict(site.origins)
-    return str(Problem(places.get("version", places["site"]), "version", message, hint))
+    problem = Problem(places.get("version", places["site"]), "version", message, hint)
+    return f"{problem}; {references.see([problem])}"
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from fpmjail_deb.errors import BuildError, DescriptionError, Problem, UsageError
 from fpmjail_deb.folder import Folder, merged, read_folder
 from fpmjail_deb.importing.existing import Wanted, import_site
 from fpmjail_deb.progress import Progress
+from fpmjail_deb.references import told
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.rules import RejectedError
 from fpmjail_deb.site import Site
@@ -169,8 +170,8 @@ def _refused(error: DescriptionError) -> int:
 
 def _told(problems: Sequence[Problem]) -> str:
     """Print problems; return how many there are."""
-    for problem in problems:
-        print(problem, file=sys.stderr)
+    for line in told(problems):
+        print(line, file=sys.stderr)
     files = {problem.location.file for problem in problems}
     return f"{_count(len(problems), 'problem')} in {_count(len(files), 'file')}"
 

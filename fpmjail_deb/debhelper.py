@@ -16,7 +16,7 @@ from pathlib import Path
 
 from debian.changelog import Changelog, ChangelogParseError
 
-from fpmjail_deb import names
+from fpmjail_deb import names, references
 from fpmjail_deb.contents import Directory, PackagePlan
 from fpmjail_deb.description import read_site
 from fpmjail_deb.errors import BuildError, DescriptionError
@@ -36,7 +36,10 @@ def main(arguments: Sequence[str]) -> int:
     description, package, directory, variables = arguments
     try:
         stage_site(Path(description), package, Path(directory), Path(variables))
-    except (BuildError, DescriptionError, OSError) as error:
+    except DescriptionError as error:
+        print(*references.told(error.problems), sep="\n", file=sys.stderr)
+        return 1
+    except (BuildError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

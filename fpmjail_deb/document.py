@@ -24,6 +24,9 @@ LARGEST = 128 * 1024
 DEEPEST = 8
 """The most levels of a description: twice what the deepest key needs."""
 
+SECTION = "DESCRIPTION"
+"""Where fpmjail-site(5) tells how a description is written."""
+
 _LINE_BREAK = re.compile(r"[\n\r\x85\u2028\u2029]")
 _SYNTAX_HINTS = (
     ("scanning an alias", 'put a wildcard in quotes: "*.example.org"'),
@@ -142,10 +145,11 @@ def _position(text: str, index: int, file: str) -> Location:
 
 def _invisible(text: str, file: str) -> Iterator[Problem]:
     if text.startswith("\ufeff"):
-        yield Problem(Location(file, 1, 1), "", "found a byte order mark", "save the file as UTF-8 without BOM")
+        hint = "save the file as UTF-8 without BOM"
+        yield Problem(Location(file, 1, 1), "", "found a byte order mark", hint, SECTION)
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         for column, character in _unprintable(line):
-            yield Problem(Location(file, number, column), "", *_complaint(character))
+            yield Problem(Location(file, number, column), "", *_complaint(character), SECTION)
             break
 
 
@@ -161,7 +165,7 @@ def _complaint(character: str) -> tuple[str, str]:
 
 
 def _fail(location: Location, message: str, hint: str) -> NoReturn:
-    raise DescriptionError([Problem(location, "", message, hint)])
+    raise DescriptionError([Problem(location, "", message, hint, SECTION)])
 
 
 class _Composer:
@@ -181,7 +185,8 @@ class _Composer:
             raise DescriptionError([*self._problems, self._syntax(error)]) from error
         except (ValueError, OverflowError) as error:  # PyYAML converts "\UFFFFFFFF" and %YAML 1.1 unchecked
             place = self._place(self._loader.get_mark())
-            number = Problem(place, "", "expected YAML, found a number that is too large", "put text in single quotes")
+            found = "expected YAML, found a number that is too large"
+            number = Problem(place, "", found, "put text in single quotes", SECTION)
             raise DescriptionError([*self._problems, number]) from error
         return Document(root, tuple(self._problems))
 
@@ -196,7 +201,7 @@ class _Composer:
             place = self._place(self._take().start_mark)
             _fail(place, "expected one site in a file, found a second document", "move it to a file of its own")
         if not isinstance(root, Mapping):
-            _fail(root.location, f"expected keys such as `site: example`, found {kind(root)}", "see fpmjail-site(5)")
+            _fail(root.location, f"expected keys such as `site: example`, found {kind(root)}", "write `key: value`")
         return root
 
     def _node(self, path: str, depth: int) -> Node:
@@ -259,11 +264,11 @@ class _Composer:
         elif isinstance(node, Scalar) and not node.missing and node.text:
             return node
         elif not isinstance(node, Refused):
-            self._refuse(node.location, path, f"expected a word as the key, found {kind(node)}", "see fpmjail-site(5)")
+            self._refuse(node.location, path, f"expected a word as the key, found {kind(node)}", "write `key: value`")
         return None
 
     def _refuse(self, place: Location, path: str, message: str, hint: str) -> None:
-        self._problems.append(Problem(place, path, message, hint))
+        self._problems.append(Problem(place, path, message, hint, SECTION))
 
     def _place(self, mark: Any) -> Location:
         return Location(self._file, mark.line + 1, mark.column + 1)
@@ -273,7 +278,7 @@ class _Composer:
         hint = next((hint for part, hint in _SYNTAX_HINTS if part in said), "put text in quotes")
         began_earlier = any(part in said for part in ("end of stream", "expected ',' or", "expected ':'"))
         mark = error.context_mark if began_earlier else error.problem_mark
-        return Problem(self._place(mark), "", f"expected YAML: {error.problem}", hint)
+        return Problem(self._place(mark), "", f"expected YAML: {error.problem}", hint, SECTION)
 
 
 def kind(node: Node) -> str:

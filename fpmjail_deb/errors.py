@@ -15,13 +15,15 @@ LONGEST_QUOTE = 60
 class Problem:
     """One thing wrong in a site description: where, in which key, what was found, and what to do about it.
 
-    `key_path` is empty when the problem is not in one key; `hint` is empty when the message says it all.
+    `key_path` is empty when the problem is not in one key; `hint` is empty when the message says it all; `section` is
+    the one of fpmjail-site(5) that says more, empty where the key itself does, or nothing.
     """
 
     location: Location
     key_path: str
     message: str
     hint: str = ""
+    section: str = ""
 
     def __str__(self) -> str:
         place = f"{self.location}: {self.key_path}" if self.key_path else f"{self.location}"

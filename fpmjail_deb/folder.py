@@ -11,10 +11,10 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fpmjail_deb import document
+from fpmjail_deb import document, layers
 from fpmjail_deb.description import problems_of_defaults, read_site
 from fpmjail_deb.document import Mapping
 from fpmjail_deb.errors import DescriptionError, Problem, UsageError, printable
@@ -149,7 +149,7 @@ def _told(problem: Problem, files: Sequence[str]) -> Problem:
     if problem.location.file in files:
         return problem
     more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-    return Problem(problem.location, problem.key_path, f"{problem.message}, for {files[0]}{more}", problem.hint)
+    return replace(problem, message=f"{problem.message}, for {files[0]}{more}")
 
 
 def _layer(path: Path) -> Layer:
@@ -202,7 +202,7 @@ def _spelled_like(path: Path, file: Path) -> Path:
 
 def _second(path: Path, file: Path) -> Problem:
     place = Location(shown(_spelled_like(path, file)), 1, 1)
-    return Problem(place, "", f"there is a {FILE_NAMES[0]} beside it", "keep one of them")
+    return Problem(place, "", f"there is a {FILE_NAMES[0]} beside it", "keep one of them", layers.SECTION)
 
 
 def _defaults_in(directory: Path) -> tuple[Path, ...]:

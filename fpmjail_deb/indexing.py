@@ -94,7 +94,6 @@ def _write_release(
         "Suite": release,
         "Codename": release,
         "Date": _date(publish.date),
-        **({"Valid-Until": _date(publish.date + settings.validity * DAY)} if settings.validity else {}),
         "Acquire-By-Hash": "yes",
         "Architectures": " ".join(architectures),
         "Components": COMPONENT,
@@ -102,7 +101,13 @@ def _write_release(
     options = [f"-oAPT::FTPArchive::Release::{name}={value}" for name, value in fields.items()]
     hashes = [f"-oAPT::FTPArchive::{name}=false" for name in ("MD5", "SHA1", "SHA512")]
     text = run(["apt-ftparchive", *options, *hashes, "release", "."], place=suite)
-    (suite / "Release").write_bytes(text)
+    (suite / "Release").write_bytes(_valid_until(publish, settings) + text)
+
+
+def _valid_until(publish: Publish, settings: Settings) -> bytes:
+    """Return a field that apt-ftparchive takes from nobody: its own ValidTime counts from its own clock."""
+    until = publish.date + settings.validity * DAY
+    return f"Valid-Until: {_date(until)}\n".encode() if settings.validity else b""
 
 
 def _date(seconds: int) -> str:

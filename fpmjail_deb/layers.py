@@ -13,6 +13,9 @@ from fpmjail_deb.schema import BY_PATH, OF_ONE_SITE
 FILE_NAMES = ("defaults.yaml", "defaults.yml")
 """What a file of defaults is called; it holds for the descriptions of its directory and of all below it."""
 
+SECTION = "DEFAULTS"
+"""Where fpmjail-site(5) tells of them."""
+
 NOTHING = ("~", "null", "Null", "NULL")
 
 
@@ -30,8 +33,9 @@ def layered(layers: Iterable[Mapping]) -> Mapping:
 
 def of_one_site(root: Mapping) -> tuple[Problem, ...]:
     """Return a problem for each key of a file of defaults that no two sites can share."""
+    hint = "move it to the site's description"
     return tuple(
-        Problem(key.location, key.text, "cannot be the same for several sites", "move it to the site's description")
+        Problem(key.location, key.text, "cannot be the same for several sites", hint, SECTION)
         for key, _ in root.entries
         if key.text in OF_ONE_SITE
     )

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -35,7 +36,8 @@ class Request:
     """What shall be published: packages and directories of packages; `release` is for those that do not say theirs.
 
     `removed` are names of packages that go; `keep` of every package so many versions stay, None for what was decided
-    before; `now` is in seconds since 1970; with `dry` nothing is written.
+    before; `now` is in seconds since 1970; with `dry` nothing is written. `validity`, in days, holds from now on: 0 for
+    ever, None for what was decided before.
     """
 
     places: tuple[Path, ...]
@@ -44,6 +46,7 @@ class Request:
     removed: tuple[str, ...] = ()
     keep: int | None = None
     dry: bool = False
+    validity: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +112,28 @@ def check_new(root: Path) -> None:
 def publish(archive: Archive, request: Request) -> Outcome:
     """Publish packages. Raises UsageError or BuildError, and then what was served before still is."""
     settings = archive.settings()
+    if request.validity and settings.via == APTLY:
+        raise UsageError("aptly writes no Valid-Until", "servers take what it publishes for ever")
     with explained(archive.root), archive.held():
         last = _last(archive, settings)
-        return _publish(archive, settings, last, request)
+        with _decided(archive, settings, request) as decided:
+            return _publish(archive, decided, last, request)
+
+
+@contextmanager
+def _decided(archive: Archive, settings: Settings, request: Request) -> Iterator[Settings]:
+    """Yield the settings with what a request decides anew, and save them.
+
+    Whatever ends it in between: the next publish signs again as long as one may be served that servers will refuse.
+    """
+    if request.validity is None or request.dry:
+        yield settings
+        return
+    decided = replace(settings, validity=request.validity)
+    if decided.validity:
+        archive.save_settings(decided)
+    yield decided
+    archive.save_settings(decided)
 
 
 def _publish(archive: Archive, settings: Settings, last: Publish, request: Request) -> Outcome:
@@ -126,7 +148,7 @@ def _publish(archive: Archive, settings: Settings, last: Publish, request: Reque
     change = repository.decide(last, found, request.keep or settings.keep, request.removed)
     new = repository.follow(last, change.packages, _reason(last, change), request.now)
     warnings += _lacking(new)
-    if request.dry or (change.empty and not settings.validity):
+    if request.dry or (change.empty and not settings.validity and request.validity is None):
         return Outcome(replace(new, number=last.number) if change.empty else new, change, False, warnings)
     added = set(change.added)
     _write(archive, settings, new, [one for one in found if one.package in added], key)
@@ -173,7 +195,7 @@ def _last(archive: Archive, settings: Settings) -> Publish:
 
 
 def roll_back(archive: Archive, number: int | None, now: int, *, dry: bool = False) -> Outcome:
-    """Publish again what an earlier publish had, the one before the last if none is named. Raises BuildError."""
+    """Publish again what an earlier publish had, the last with other packages if none is named. Raises BuildError."""
     settings = archive.settings()
     with explained(archive.root), archive.held():
         last = _last(archive, settings)
@@ -192,12 +214,20 @@ def roll_back(archive: Archive, number: int | None, now: int, *, dry: bool = Fal
 
 def _earlier(archive: Archive, last: Publish, number: int | None) -> int:
     earlier = [one for one in archive.numbers() if one < last.number]
-    if number is None and not earlier:
-        raise BuildError("there is no earlier publish to go back to")
-    if number is not None and number not in earlier:
+    if number is None:
+        return _last_other(archive, last, earlier)
+    if number not in earlier:
         there = f"there are {', '.join(map(str, earlier))}" if earlier else "there is none"
         raise BuildError(f"{number} is no earlier publish", there)
-    return earlier[-1] if number is None else number
+    return number
+
+
+def _last_other(archive: Archive, last: Publish, earlier: Iterable[int]) -> int:
+    """Return the last publish that had other packages: one that only signed again is none to go back to."""
+    for number in sorted(earlier, reverse=True):
+        if set(archive.read(number).packages) != set(last.packages):
+            return number
+    raise BuildError("there is no earlier publish to go back to")
 
 
 def history(archive: Archive) -> list[Publish]:

@@ -37,8 +37,10 @@ exit status: 0 done, or nothing to do; 1 it failed, and what was served before s
 ORIGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{1,29}")
 URL = re.compile(r"(https?|file)://[A-Za-z0-9._~:/@%+\[\]-]+[A-Za-z0-9_~\]-]")
 FINGERPRINT = re.compile(r"[0-9A-F]{40}")
+VALIDITY = re.compile(r"[1-9][0-9]{0,2}[dw]|never")
+DAYS = {"d": 1, "w": 7}
 EXPIRY = re.compile(r"[1-9][0-9]{0,3}[dwmy]|never")
-NEEDS_INIT = ("origin", "label", "url", "maintainer", "key", "expires", "via", "validity", "gnupghome")
+NEEDS_INIT = ("origin", "label", "url", "maintainer", "key", "expires", "via", "gnupghome")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -52,12 +54,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--release", choices=sorted(RELEASES), help=release)
     parser.add_argument("--keep", metavar="N", type=number, help="so many versions of every package stay; 5 without it")
     parser.add_argument("--remove", metavar="PACKAGE", action="append", default=[], help="take a package out")
+    valid = "servers refuse this publish and those that follow when they are older: 14d, 2w; never ends that"
+    parser.add_argument("--valid-for", metavar="TIME", type=days, help=valid)
     parser.add_argument("--dry-run", action="store_true", help="tell what would change, and change nothing")
     parser.add_argument("--json", action="store_true", help="tell it for programs")
     actions = parser.add_mutually_exclusive_group()
     actions.add_argument("--init", action="store_true", help="make the repository, its key and its keyring package")
     actions.add_argument("--list", action="store_true", help="show the publishes that --rollback can go back to")
-    about = "publish again what publish N had; the one before the last without N"
+    about = "publish again what publish N had; the last with other packages without N"
     actions.add_argument("--rollback", metavar="N", nargs="?", type=number, const=0, help=about)
     where = "serve the repository for a trial: on a port of 127.0.0.1, or on ADDRESS:PORT"
     actions.add_argument("--serve", metavar="PORT", nargs="?", const="8080", help=where)
@@ -72,7 +76,6 @@ def _add_init_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--gnupghome", metavar="DIR", type=Path, help="where the key is kept; see GNUPGHOME")
     group.add_argument("--key", metavar="FINGERPRINT", help="a key that is there, instead of a new one")
     group.add_argument("--expires", metavar="TIME", help="how long the new key is good, such as 2y; 5y without it")
-    group.add_argument("--validity", metavar="DAYS", type=number, help="servers refuse what was published before")
     group.add_argument("--via", choices=(APT_FTPARCHIVE, APTLY), help="who keeps the indexes")
 
 
@@ -81,6 +84,13 @@ def number(text: str) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,5}", text):
         raise argparse.ArgumentTypeError(f"expected a number from 1, found {quote(text)}")
     return int(text)
+
+
+def days(text: str) -> int:
+    """Return the days of a time such as 14d or 2w, 0 for `never`. Raises argparse.ArgumentTypeError."""
+    if not VALIDITY.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"expected a time such as 14d or 2w, or never, found {quote(text)}")
+    return 0 if text == "never" else int(text[:-1]) * DAYS[text[-1]]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -109,7 +119,9 @@ def _outcome(archive: Archive, options: argparse.Namespace) -> Outcome:
     if options.rollback is not None:
         return publication.roll_back(archive, options.rollback or None, now, dry=options.dry_run)
     removed = tuple(options.remove)
-    request = Request(tuple(options.places), now, options.release, removed, options.keep, options.dry_run)
+    request = Request(
+        tuple(options.places), now, options.release, removed, options.keep, options.dry_run, options.valid_for
+    )
     return publication.publish(archive, request)
 
 
@@ -119,11 +131,13 @@ def _check(options: argparse.Namespace) -> None:
     if given and not options.init:
         hint = "what was decided with --init stands in settings.json"
         raise UsageError(f"--{given[0]} is for --init only", hint)
-    alone = options.init or options.list or options.rollback is not None or options.serve is not None
-    if alone and (options.places or options.remove):
+    other = options.list or options.rollback is not None or options.serve is not None
+    if other and options.valid_for is not None:
+        raise UsageError("--valid-for is for publishing", "it holds for a --rollback too, once it was given")
+    if (options.init or other) and (options.places or options.remove):
         raise UsageError("--init, --list, --rollback and --serve publish no packages", "publish them afterwards")
-    if options.via == APTLY and options.validity:
-        raise UsageError("--validity: aptly writes no Valid-Until", f"leave it out, or --via {APT_FTPARCHIVE}")
+    if options.via == APTLY and options.valid_for:
+        raise UsageError("--valid-for: aptly writes no Valid-Until", f"leave it out, or --via {APT_FTPARCHIVE}")
     if options.init and options.dry_run:
         raise UsageError("--init has no --dry-run", "make one in /tmp, and remove it")
 
@@ -149,7 +163,7 @@ def _init(archive: Archive, options: argparse.Namespace) -> Outcome:
         key=_key(options, home, maintainer),
         gnupghome=str(home),
         keep=options.keep or KEPT_VERSIONS,
-        validity=options.validity or 0,
+        validity=options.valid_for or 0,
         via=options.via or APT_FTPARCHIVE,
     )
     return publication.initialise(archive, settings, int(time.time()))  # a new key is older than that

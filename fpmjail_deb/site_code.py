@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from fpmjail_deb import references
 from fpmjail_deb.contents import Code, File, Symlink
 from fpmjail_deb.errors import BuildError, Problem, printable
 from fpmjail_deb.site import Site
@@ -88,4 +89,5 @@ def _refuse_writable(path: PurePosixPath, site: Site) -> None:
 def refused(site: Site, message: str, hint: str = "correct the path or the code") -> BuildError:
     """Return the error that names the line with the site's code."""
     places = dict(site.origins)
-    return BuildError(str(Problem(places.get("code", places["site"]), "code", message, hint)))
+    problem = Problem(places.get("code", places["site"]), "code", message, hint)
+    return BuildError(f"{problem}; {references.see([problem])}")

@@ -7,6 +7,7 @@ import json
 import re
 import stat
 import subprocess
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,34 @@ def date(release: str) -> str:
     """The time of a Release file, as text that sorts on one day."""
     [found] = re.findall(r"^Date: .* (\d\d:\d\d:\d\d) ", release, re.MULTILINE)
     return str(found)
+
+
+def test_from_valid_for_on_each_publish_says_until_when_it_is_good(repository: Published, tmp_path: Path) -> None:
+    assert valid_days(repository) is None
+    assert repository.publish("--valid-for", "2w")["published"]
+    assert valid_days(repository) == 14
+    repository.publish(deb(tmp_path, "1.1+deb13"))
+    assert valid_days(repository) == 14
+    assert repository.publish("--valid-for", "never")["published"]
+    assert valid_days(repository) is None
+    assert not repository.publish()["published"]
+
+
+def valid_days(repository: Published) -> float | None:
+    """The days between the two times of a Release file."""
+    text = (repository.public / "dists/trixie/InRelease").read_text()
+    found = dict(re.findall(r"^(Date|Valid-Until): (.*)$", text, re.MULTILINE))
+    if "Valid-Until" not in found:
+        return None
+    until, since = (parsedate_to_datetime(found[name]) for name in ("Valid-Until", "Date"))
+    return (until - since).total_seconds() / 86400
+
+
+def test_a_rollback_goes_to_other_packages_not_to_what_was_signed_again(repository: Published, tmp_path: Path) -> None:
+    for number in (1, 2):
+        repository.publish(deb(tmp_path, f"1.{number}+deb13"))
+    repository.publish("--valid-for", "7d")
+    assert [one["version"] for one in repository.publish("--rollback")["dropped"]] == ["1.2+deb13"]
 
 
 def test_indexes_of_before_are_still_found_by_their_hash(repository: Published, tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_a_directory_that_is_not_ours_is_refused(tmp_path: Path, capsys: pytest.
         (("--expires", "soon"), "--expires: expected a time such as 2y"),
         (("--label", "a\nb"), "--label: expected"),
         (("--key", "ABCD"), "--key: expected a fingerprint of 40 digits"),
-        (("--via", "aptly", "--validity", "7"), "aptly writes no Valid-Until"),
+        (("--via", "aptly", "--valid-for", "7d"), "aptly writes no Valid-Until"),
         (("--gnupghome", "HERE/repository/public/key"), "will be served to everybody"),
     ],
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fpmjail_deb import indexing
 from tests.fleet import Published, fpmjail_deb
 from tests.lifecycle.trees import CHECKOUT
 from tests.publish.packages import deb
@@ -49,17 +50,21 @@ class Client:
             f"-oDir::Cache={place}", f"-oDir::Etc::SourceList={place}/sources.list",
             "-oDir::Etc::SourceParts=/dev/null", "-oAPT::Sandbox::User=root", "-oAcquire::Languages=none",
             "-oAcquire::http::Proxy::127.0.0.1=DIRECT", "-oAPT::Architecture=amd64", "-oAPT::Architectures::=amd64",
-            "-oDebug::NoLocking=true",
+            "-oDebug::NoLocking=true", "-oAcquire::Check-Valid-Until=true",
+            "-oAcquire::Check-Date=true",
         ]  # fmt: skip
 
     def run(self, *words: str) -> str:
         """Run apt-get; nothing may go wrong, not even so far that apt only warns."""
-        done = subprocess.run(
-            ["apt-get", *self.options, *words], cwd=self.place, capture_output=True, text=True, check=False
-        )
-        said = done.stdout + done.stderr
-        assert done.returncode == 0 and not re.search(r"^[WE]: ", said, re.MULTILINE), said
+        status, said = self.said(*words)
+        assert status == 0 and not re.search(r"^[WE]: ", said, re.MULTILINE), said
         return said
+
+    def said(self, *words: str) -> tuple[int, str]:
+        """Run apt-get; return its exit status, and what it said."""
+        command = ["apt-get", *self.options, *words]
+        done = subprocess.run(command, cwd=self.place, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
 
 
 def test_apt_never_sees_a_mixture_while_publish_follows_publish(
@@ -78,3 +83,18 @@ def test_apt_never_sees_a_mixture_while_publish_follows_publish(
     client.run("update")
     client.run("download", f"site-a-jail=1.{PUBLISHES - 1}+deb13")
     assert [path.name for path in client.place.glob("*.deb")] == [debs[-1].name]
+
+
+def test_apt_refuses_a_publish_that_is_older_than_it_may_be_until_it_is_signed_again(
+    repository: Published, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Client(tmp_path / "apt", repository, address)
+    client.run("update")
+    with monkeypatch.context() as aged:
+        aged.setattr(indexing, "DAY", -3600)
+        repository.publish("--valid-for", "1d")
+        status, said = client.said("update")
+    assert status != 0, said
+    assert "is expired" in said
+    assert repository.publish()["reason"] == "signed again"
+    client.run("update")

@@ -73,7 +73,7 @@ def test_a_version_that_goes_backwards_is_refused(tmp_path: Path) -> None:
     result = build(tmp_path, "version: 1.3\n")
     assert result.failure == (
         "shop.yaml:4:1: version: 1.4 exists, and no server would go back to 1.3; "
-        "write `version: 1.5`, or `version: auto`"
+        'write `version: 1.5`, or `version: auto`; see fpmjail-site(5), "version"'
     )
 
 

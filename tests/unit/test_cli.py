@@ -50,8 +50,10 @@ def test_check_tells_all_problems_of_all_files(capsys: Captured) -> None:
     out, err = capsys.readouterr()
     assert out == ""
     assert [line.partition(": ")[0] for line in err.splitlines()] == [
-        "missing.yaml:1:1", "sites/a.yaml:1:1", "sites/a.yaml:1:7", "sites/c.yaml:3:11", "fpmjail-deb",
+        "missing.yaml:1:1", "sites/a.yaml:1:1", "sites/a.yaml:1:7", "sites/a.yaml", "sites/c.yaml:3:11", "sites/c.yaml",
+        "fpmjail-deb",
     ]  # fmt: skip
+    assert 'sites/c.yaml: see fpmjail-site(5), "domains"\n' in err
     assert "missing.yaml:1:1: cannot be read: No such file or directory; correct the path" in err
     assert err.endswith("fpmjail-deb: 4 problems in 3 files, nothing was written\n")
 
@@ -172,7 +174,7 @@ def test_a_changed_site_under_an_old_version_is_refused_and_no_other(capsys: Cap
     assert err == (
         "fpmjail-deb: sites/a.yaml:1:1: version: debs/site-shop-jail_1.0.0+deb13_all.deb has another content; "
         "to see it: fpmjail-deb diff debs/site-shop-jail_1.0.0+deb13_all.deb sites/a.yaml; write `version: 1.0.1`, or "
-        "`version: auto`\n"
+        '`version: auto`; see fpmjail-site(5), "version"\n'
         "fpmjail-deb: 1 package made, 0 unchanged, 1 site failed\n"
     )
 

@@ -46,7 +46,7 @@ complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l maintainer -
 complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l gnupghome -x -a '(__fish_complete_directories)' -d 'where the key is kept'
 complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l key -x -d 'a key that is there'
 complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l expires -x -d 'how long the new key is good'
-complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l validity -x -d 'days after which servers refuse it'
+complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l valid-for -x -d 'time after which servers refuse it'
 complete -c fpmjail-deb -n '__fish_seen_subcommand_from publish' -l via -x -a 'apt-ftparchive aptly' -d 'who keeps the indexes'
 complete -c fpmjail-deb -n '__fish_seen_subcommand_from schema' -l markdown -d 'for people'
 complete -c fpmjail-deb -n '__fish_seen_subcommand_from schema' -l defaults -d 'the schema of defaults.yaml'
