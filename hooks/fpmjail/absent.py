@@ -17,15 +17,17 @@ NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
 def lost(layout: Layout, site: Site) -> tuple[str, ...]:
-    """PHP's packages that are not there although the site's package, or another one that it needs, depends on them, or
-    its image has files of them; none when dpkg cannot be asked. apt wants all of them named, whatever needs what."""
+    """PHP's packages that are not there although the site's package, or another one that it needs, depends on them; with
+    these also those that only one of them needs, as far as the image has files of them: apt wants all of them named.
+    None when dpkg cannot be asked."""
     ours = f"php{site.php.version}-"
     try:
         known = packages.needs((site.package, f"{ours}*"), layout.root)
     except packages.PackageError:
         return ()
-    wanted = reached(site.package, known) | copied(layout, site)
-    return tuple(sorted(name for name in wanted - known.keys() if name.startswith(ours)))
+    needed = {name for name in reached(site.package, known) - known.keys() if name.startswith(ours)}
+    copies = {name for name in copied(layout, site) - known.keys() if name.startswith(ours)} if needed else set()
+    return tuple(sorted(needed | copies))
 
 
 def copied(layout: Layout, site: Site) -> set[str]:

@@ -84,6 +84,14 @@ def test_what_an_image_was_copied_from_is_named_though_nobody_who_is_left_needs_
     assert absent.lost(there, site) == ("php8.4-cli", "php8.4-common", "php8.4-fpm")
 
 
+def test_an_extension_that_nobody_needs_may_be_removed_though_the_image_has_it(
+    tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Entry("usr/lib/x.so", "file", "0644", 1, "0" * 64, "", "/usr/lib/x.so", "php8.4-redis", "1", "php")
+    monkeypatch.setattr(image, "read_manifest", lambda *_: Manifest(site.profile.id, "0" * 16, "", (file,)))
+    assert absent.lost(server(tmp_path), site) == ()
+
+
 def test_only_php_of_the_version_of_the_site_is_named(tmp_path: Path, site: Site) -> None:
     there = server(tmp_path, php8_4_fpm="deinstall ok config-files")
     assert absent.lost(there, replace(site, php=replace(site.php, version="8.2"))) == ()
