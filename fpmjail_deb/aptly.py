@@ -19,7 +19,8 @@ from fpmjail_deb import keyring
 from fpmjail_deb.archive import Archive, write_whole
 from fpmjail_deb.external import ExternalError, run
 from fpmjail_deb.indexing import ARCHITECTURES
-from fpmjail_deb.repository import APTLY, KEPT_PUBLISHES, Incoming, Publish, Settings
+from fpmjail_deb.publish_options import APTLY
+from fpmjail_deb.repository import KEPT_PUBLISHES, Incoming, Publish, Settings
 from fpmjail_deb.signing import Key
 
 

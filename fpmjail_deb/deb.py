@@ -7,6 +7,7 @@ import errno
 import lzma
 import os
 import shutil
+import subprocess
 import tarfile
 import tempfile
 import zlib
@@ -15,7 +16,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from operator import attrgetter
 from pathlib import Path
 
-import sh
 from debian.arfile import ArError
 from debian.deb822 import Deb822
 from debian.debfile import DebError, DebFile
@@ -124,12 +124,14 @@ def _made(plan: PackagePlan, workshop: Path) -> Path:
         "SOURCE_DATE_EPOCH": str(plan.epoch),
     }
     try:
-        dpkg_deb = sh.Command("dpkg-deb")
         with _staged(plan, workshop) as root:
-            str(dpkg_deb("--root-owner-group", *COMPRESSION, "--build", str(root), str(package), _env=environment))
-    except sh.CommandNotFound as error:
+            command = ["dpkg-deb", "--root-owner-group", *COMPRESSION, "--build", str(root), str(package)]
+            subprocess.run(command, env=environment, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    except FileNotFoundError as error:
+        if error.filename != "dpkg-deb":
+            raise
         raise BuildError("dpkg-deb is not installed", "install the package dpkg") from error
-    except sh.ErrorReturnCode as error:
+    except subprocess.CalledProcessError as error:
         words = " ".join(error.stderr.decode(errors="replace").split())
         kind = OutputError if os.strerror(errno.ENOSPC) in words else BuildError
         raise kind(f"dpkg-deb cannot build {plan.file_name}: {words}") from error

@@ -13,8 +13,9 @@ from fpmjail_deb import aptly, incoming, keyring, publishing, repository
 from fpmjail_deb.archive import Archive, explained
 from fpmjail_deb.deb import build_package, read_package
 from fpmjail_deb.errors import BuildError, UsageError
+from fpmjail_deb.publish_options import APTLY
 from fpmjail_deb.release import RELEASES, Release
-from fpmjail_deb.repository import APTLY, Change, Incoming, Package, Publish, Settings
+from fpmjail_deb.repository import Change, Incoming, Package, Publish, Settings
 from fpmjail_deb.signing import Key
 from fpmjail_deb.versions import automatic
 

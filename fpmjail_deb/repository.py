@@ -11,15 +11,13 @@ from pathlib import Path
 from debian.debian_support import Version
 
 from fpmjail_deb.errors import BuildError
+from fpmjail_deb.publish_options import APT_FTPARCHIVE, APTLY
 
 KEPT_VERSIONS = 5
 """So many versions of every package stay, unless others are asked for."""
 
 KEPT_PUBLISHES = 20
 """To so many publishes before the last a repository can go back."""
-
-APT_FTPARCHIVE, APTLY = "apt-ftparchive", "aptly"
-"""Who keeps the indexes of a repository."""
 
 CLOCK_SLACK = 5
 """So many seconds may publishes run ahead of the clock: two in one second need different times. apt refuses a Release

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fpmjail_deb import building, cli
+from fpmjail_deb import building, cli, commands
 from fpmjail_deb.errors import BuildError, OutputError
 from fpmjail_deb.starter import starter
 
@@ -98,7 +98,7 @@ def test_plan_as_json_is_a_list_of_packages(capsys: Captured) -> None:
     assert cli.main(["plan", "--json", "--release", "trixie", write("shop.yaml", GOOD)]) == 0
     [package] = json.loads(capsys.readouterr().out)
     assert package["control"]["Version"] == "1.0.0+deb13"
-    assert package["epoch"] == cli.DEFAULT_EPOCH
+    assert package["epoch"] == commands.DEFAULT_EPOCH
 
 
 @pytest.mark.parametrize("epoch", ["", "1767225600"])
@@ -124,7 +124,7 @@ def test_build_prints_one_line_for_each_package(capsys: Captured) -> None:
     assert [line.partition("  ")[0] for line in lines] == sorted(
         (p.name for p in Path("new/debs").iterdir()), reverse=True
     )
-    assert all(len(line.partition("  ")[2]) == cli.DIGITS_OF_SHA256 for line in lines)
+    assert all(len(line.partition("  ")[2]) == commands.DIGITS_OF_SHA256 for line in lines)
 
 
 def test_build_writes_nothing_if_every_description_is_bad(capsys: Captured) -> None:
