@@ -7,7 +7,6 @@ import errno
 import lzma
 import os
 import shutil
-import subprocess
 import tarfile
 import tempfile
 import zlib
@@ -115,6 +114,8 @@ def _path(member: tarfile.TarInfo) -> str:
 
 
 def _made(plan: PackagePlan, workshop: Path) -> Path:
+    import sh  # brings asyncio along, and publish only reads packages
+
     package = workshop / "package.deb"
     environment = {
         "PATH": os.defpath,
@@ -124,14 +125,12 @@ def _made(plan: PackagePlan, workshop: Path) -> Path:
         "SOURCE_DATE_EPOCH": str(plan.epoch),
     }
     try:
+        dpkg_deb = sh.Command("dpkg-deb")
         with _staged(plan, workshop) as root:
-            command = ["dpkg-deb", "--root-owner-group", *COMPRESSION, "--build", str(root), str(package)]
-            subprocess.run(command, env=environment, check=True, capture_output=True, stdin=subprocess.DEVNULL)
-    except FileNotFoundError as error:
-        if error.filename != "dpkg-deb":
-            raise
+            str(dpkg_deb("--root-owner-group", *COMPRESSION, "--build", str(root), str(package), _env=environment))
+    except sh.CommandNotFound as error:
         raise BuildError("dpkg-deb is not installed", "install the package dpkg") from error
-    except subprocess.CalledProcessError as error:
+    except sh.ErrorReturnCode as error:
         words = " ".join(error.stderr.decode(errors="replace").split())
         kind = OutputError if os.strerror(errno.ENOSPC) in words else BuildError
         raise kind(f"dpkg-deb cannot build {plan.file_name}: {words}") from error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The generator with the oldest libraries that it promises to work with."""
+"""The generator with the oldest libraries that it promises to work with: sh 1.14 returns another type than sh 2."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_oldest_libraries_are_the_ones_in_use() -> None:
-    code = "import debian, jinja2; print(jinja2.__version__, jinja2.__file__, debian.__file__)"
-    assert run("-c", code).stdout.split() == ["3.1.2", f"{OLDEST}/jinja2/__init__.py", f"{OLDEST}/debian/__init__.py"]
+    code = "import sh, debian, jinja2; print(sh.__version__, jinja2.__version__, sh.__file__, debian.__file__)"
+    assert run("-c", code).stdout.split() == ["1.14.3", "3.1.2", f"{OLDEST}/sh.py", f"{OLDEST}/debian/__init__.py"]
 
 
 def test_the_generators_unit_tests_pass_with_the_oldest_libraries() -> None:

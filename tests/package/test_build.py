@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sh
 
 from fpmjail_deb import deb, tree
 from fpmjail_deb.contents import File, PackagePlan, Symlink
@@ -122,7 +123,10 @@ def test_a_failing_dpkg_deb_leaves_nothing_and_is_quoted(tmp_path: Path) -> None
 
 
 def test_a_missing_dpkg_deb_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "defpath", str(tmp_path / "nowhere"))
+    def missing(name: str) -> None:
+        raise sh.CommandNotFound(name)
+
+    monkeypatch.setattr(sh, "Command", missing)
     with pytest.raises(BuildError, match="install the package dpkg"):
         deb.build_package(planned(shop()), tmp_path)
     assert names(tmp_path) == []
