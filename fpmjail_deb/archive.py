@@ -53,7 +53,8 @@ class Archive:
         try:
             text = self.settings_file.read_text()
         except (FileNotFoundError, NotADirectoryError):
-            hint = f"make one: fpmjail-deb publish --init {self.root} --origin ORG --url https://... --maintainer 'Team <team@example.org>'"
+            example = f"{self.root} --origin ORG --url https://... --maintainer 'Team <team@example.org>'"
+            hint = f"make one: fpmjail-deb publish --init {example}"
             raise UsageError(f"{self.root} is no repository of fpmjail-deb's: it has no settings.json", hint) from None
         try:
             return _settings(json.loads(text))
