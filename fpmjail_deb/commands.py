@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fpmjail_deb import comparing, document, fleet, names, published, rules
-from fpmjail_deb import schema as keys
 from fpmjail_deb.building import Order, Result, build_all, only_one
 from fpmjail_deb.comparing import Compared, Moment
 from fpmjail_deb.contents import Directory, File, PackagePlan, Symlink
@@ -28,6 +27,8 @@ from fpmjail_deb.folder import Folder, merged, read_folder
 from fpmjail_deb.progress import Progress
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.rules import RejectedError
+from fpmjail_deb.schema.json_schema import json_schema
+from fpmjail_deb.schema.markdown import markdown
 from fpmjail_deb.site import Site
 from fpmjail_deb.site_code import read_code
 from fpmjail_deb.source_tree import as_in_the_tree, in_the_tree, source_files, write_source
@@ -247,7 +248,7 @@ def _compared(path: Path, releases: Sequence[str]) -> Compared:
 
 
 def schema(options: argparse.Namespace) -> int:
-    print(keys.markdown() if options.markdown else json.dumps(keys.json_schema(options.defaults), indent=2))
+    print(markdown() if options.markdown else json.dumps(json_schema(options.defaults), indent=2))
     return 0
 
 
