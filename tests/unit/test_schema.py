@@ -5,12 +5,13 @@ import json
 
 import pytest
 
-from fpmjail_deb import description, schema
+from fpmjail_deb import schema
 from fpmjail_deb.rules import Reading
 from fpmjail_deb.schema import jail_keys, php_keys, site_keys, web_keys
 from fpmjail_deb.schema.field import Field
 from fpmjail_deb.schema.json_schema import json_schema
 from fpmjail_deb.schema.markdown import markdown
+from fpmjail_deb.values import written
 
 FIELDS = pytest.mark.parametrize("row", schema.FIELDS, ids=lambda row: row.path)
 
@@ -27,7 +28,7 @@ def test_default_and_example_keep_the_rule_of_their_key(row: Field[object]) -> N
     reading = Reading()
     for text in (row.default, row.example):
         if text is not None:
-            row.rule.read(description.written(text), row.path, reading)
+            row.rule.read(written(text), row.path, reading)
     assert reading.problems == []
 
 
