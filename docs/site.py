@@ -73,7 +73,7 @@ def reference(name: str) -> str:
     """Return a man page as a page of the site: its title, and the table of keys where it has its place."""
     if str(HOUSE) not in sys.path:  # MkDocs takes its own additions back
         sys.path.insert(0, str(HOUSE))
-    markdown = import_module("fpmjail_deb.schema").markdown
+    markdown = import_module("fpmjail_deb.schema.markdown").markdown
     text = manual(name).read_text(encoding="utf-8").replace("@FIELDS@", markdown())
     title = re.sub(r"^(.*)\.(\d)$", r"\1(\2)", name)
     shown = re.sub(r"^(#+ )(.+)$", lambda head: f"#{head[1]}{head[2].capitalize()}", text, flags=re.MULTILINE)

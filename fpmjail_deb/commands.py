@@ -17,19 +17,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fpmjail_deb import comparing, document, fleet, names, published, rules
-from fpmjail_deb import schema as keys
 from fpmjail_deb.building import Order, Result, build_all, only_one
 from fpmjail_deb.comparing import Compared, Moment
 from fpmjail_deb.contents import Directory, File, PackagePlan, Symlink
-from fpmjail_deb.description import warnings
 from fpmjail_deb.difference import Difference
 from fpmjail_deb.errors import BuildError, DescriptionError, UsageError, printable, quote
 from fpmjail_deb.folder import Folder, merged, read_folder
 from fpmjail_deb.progress import Progress
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.rules import RejectedError
+from fpmjail_deb.schema.json_schema import json_schema
+from fpmjail_deb.schema.markdown import markdown
 from fpmjail_deb.site import Site
 from fpmjail_deb.site_code import read_code
+from fpmjail_deb.site_warnings import warnings
 from fpmjail_deb.source_tree import as_in_the_tree, in_the_tree, source_files, write_source
 from fpmjail_deb.starter import WORDPRESS, starter
 from fpmjail_deb.terminal import count, ending, failed, told
@@ -247,7 +248,7 @@ def _compared(path: Path, releases: Sequence[str]) -> Compared:
 
 
 def schema(options: argparse.Namespace) -> int:
-    print(keys.markdown() if options.markdown else json.dumps(keys.json_schema(options.defaults), indent=2))
+    print(markdown() if options.markdown else json.dumps(json_schema(options.defaults), indent=2))
     return 0
 
 

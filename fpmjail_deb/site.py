@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a site description means once every rule has been checked: plain, frozen values.
 
-Nothing here reads, prints or decides. `schema.py` makes a `Site`, `plan.py` reads one.
+Nothing here reads, prints or decides. `description.py` makes a `Site`, `plan.py` reads one.
 """
 
 from __future__ import annotations

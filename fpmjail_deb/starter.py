@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from fpmjail_deb.schema import BY_PATH, FIELDS, Field
+from fpmjail_deb.schema import BY_PATH, FIELDS
+from fpmjail_deb.schema.field import Field
 
 WIDTH = 100
 

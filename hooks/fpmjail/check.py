@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fpmjail import absent, cron, facts, image, mounts, places, probe, sftp, systemd, temporary, vhost, web
+from fpmjail import absent, cron, facts, holds, image, mounts, places, probe, sftp, systemd, temporary, vhost, web
 from fpmjail import site as sites
 from fpmjail.cron import Fate
 from fpmjail.facts import Entry, Master, Process, Visit
@@ -550,7 +550,7 @@ def check_generation(layout: Layout, site: Site) -> tuple[Finding, ...]:
     current = image.current(layout, site.profile.id)
     manifest = image.read_manifest(layout, site.profile.id, current)
     created = manifest.created if manifest else ""
-    hold = image.hold(layout, site.profile.id)
+    hold = holds.read(layout, site.profile.id)
     fresh = image.unchanged(layout, site.profile.id)
     lost = () if fresh else absent.lost(layout, site)
     return judge_generation(site, current, created, fresh, hold.reason if hold else "", datetime.now(UTC), lost)

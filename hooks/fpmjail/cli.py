@@ -1,24 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""The `fpmjail` command. The only module that decides the exit status, and that prints,
-but for trees that mounts.py keeps: 0 good, 1 wrong, 2 bad usage."""
+"""The `fpmjail` command: its options, and for each command the module that does it. Exit status: 0 good, 1 wrong, 2 bad
+usage.
+
+What is said goes through `output.py`, but for trees that mounts.py keeps.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fpmjail import __version__
 from fpmjail import help as teach
 from fpmjail.layout import Layout
-
-if TYPE_CHECKING:
-    from fpmjail.report import Report
+from fpmjail.output import UNDER_DPKG, complain, say, show_json, teller
 
 EPILOG = """\
 examples:
@@ -33,34 +32,7 @@ exit status: 0 all is good, 1 something is wrong, 2 the command line is wrong
 see also: fpmjail(7) how everything fits together, fpmjail(8) every command, fpmjail-site(5) what sites can be
 """
 
-UNDER_DPKG = "DPKG_MAINTSCRIPT_NAME"
-
 Command = Callable[[argparse.Namespace, Layout], int]
-
-
-def say(text: str) -> None:
-    """A line for the admin; under apt the journal gets it too, because apt's output scrolls away."""
-    print(f"fpmjail: {text}", flush=True)
-    if UNDER_DPKG in os.environ:
-        import syslog
-
-        syslog.openlog("fpmjail")
-        syslog.syslog(syslog.LOG_NOTICE, text)
-
-
-def complain(text: str) -> None:
-    """A line on standard error."""
-    print(f"fpmjail: {text}", file=sys.stderr, flush=True)
-
-
-def show_json(content: Any) -> None:
-    """Machine-readable output."""
-    print(json.dumps(content, indent=1, default=lambda value: value.value if isinstance(value, Enum) else str(value)))
-
-
-def teller(arguments: argparse.Namespace) -> Callable[[str], None]:
-    """With --json only the JSON goes to standard output."""
-    return complain if arguments.json else say
 
 
 def configure(arguments: argparse.Namespace, layout: Layout) -> int:
@@ -222,89 +194,9 @@ def status(arguments: argparse.Namespace, layout: Layout) -> int:
 
 def check(arguments: argparse.Namespace, layout: Layout) -> int:
     """Prove that sites work and that they are sealed."""
-    from fpmjail import report
+    from fpmjail import check_command
 
-    if arguments.isolation:
-        return check_isolation(arguments, layout)
-    if not arguments.site and not arguments.all:
-        return refuse(arguments, "name a site that is installed, or --all")
-    target = arguments.prometheus
-    if target and target != "-" and not target.endswith(".prom"):
-        return refuse(arguments, f"{target} must end in .prom: node_exporter reads no other file")
-    try:
-        seen = report.gather(layout, arguments.site, all_sites=arguments.all, compare=not arguments.jail_only)
-    except report.UnknownSite as error:
-        return refuse(arguments, str(error))
-    return show_report(arguments, seen)
-
-
-def check_isolation(arguments: argparse.Namespace, layout: Layout) -> int:
-    """Let sites try to reach each other."""
-    from fpmjail import isolation_run, table
-    from fpmjail.report import UnknownSite
-
-    if len(arguments.site) not in (0, 2) or len(set(arguments.site)) != len(arguments.site):
-        return refuse(arguments, "--isolation takes two sites, the one that tries and the one that is tried, or none")
-    if arguments.nagios or arguments.prometheus:
-        return refuse(arguments, "--isolation has no form for monitoring: its exit status is 1 if one was reached")
-    try:
-        wanted = isolation_run.chosen(layout, arguments.site)
-    except (UnknownSite, isolation_run.TooFew) as error:
-        return refuse(arguments, str(error))
-    met = []
-    for one in isolation_run.run(layout, wanted, complain):
-        met.append(one)
-        if not arguments.json:
-            print(isolation_run.text(one, table.paper().width, whole=bool(arguments.site)), end="\n\n", flush=True)
-    if arguments.json:
-        show_json(isolation_run.as_json(met))
-    return 0 if all(one.good for one in met) else 1
-
-
-def refuse(arguments: argparse.Namespace, words: str) -> int:
-    """A check that cannot be made: for monitoring its outcome is unknown, else the command line is wrong."""
-    if not arguments.nagios:
-        complain(words)
-        return 2
-    from fpmjail import monitoring
-
-    status, line = monitoring.nagios_unknown(words)
-    print(line)
-    return status
-
-
-def show_report(arguments: argparse.Namespace, seen: Report) -> int:
-    """A check in the form that was asked for; its exit status."""
-    from fpmjail import monitoring, report
-    from fpmjail.finding import Level
-
-    if arguments.prometheus:
-        expose(arguments.prometheus, monitoring.prometheus(seen))
-    if arguments.nagios:
-        status, line = monitoring.nagios(seen)
-        print(line)
-        return status
-    for problem in seen.problems:
-        complain(problem)
-    if arguments.json:
-        show_json(report.as_json(seen))
-    elif not arguments.prometheus:
-        from fpmjail import table
-
-        print("\n\n".join(f"{one.name}\n{table.findings(one.findings)}" for one in seen.checked))
-    return 1 if seen.level is Level.BAD else 0
-
-
-def expose(target: str, text: str) -> None:
-    """Write metrics: node_exporter may read the file at any moment, so it changes by one rename. Raises OSError."""
-    if target == "-":
-        print(text, end="")
-        return
-    from pathlib import Path
-
-    from fpmjail.files import replace_file
-
-    replace_file(Path(target), text.encode())
+    return check_command.run(arguments, layout)
 
 
 def files(arguments: argparse.Namespace, layout: Layout) -> int:

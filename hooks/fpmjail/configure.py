@@ -43,8 +43,8 @@ from fpmjail import (
 from fpmjail import refresh as refreshing
 from fpmjail import site as sites
 from fpmjail.finding import Level
-from fpmjail.image import Manifest
 from fpmjail.layout import Layout
+from fpmjail.manifest import Manifest
 from fpmjail.places import SiteFault
 from fpmjail.refresh import Decision, Mode, Task
 from fpmjail.site import Site

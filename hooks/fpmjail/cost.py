@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fpmjail.image import FILE, Entry
+from fpmjail.manifest import FILE, Entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,13 @@ def replace_file(path: Path, content: bytes, mode: int = 0o644, gid: int | None 
     return True
 
 
+def replace_json(path: Path, value: object) -> bool:
+    """As `replace_file`, with a value as JSON on one line."""
+    import json
+
+    return replace_file(path, json.dumps(value, separators=(",", ":")).encode() + b"\n")
+
+
 def _is_file(path: Path, content: bytes, mode: int, gid: int | None) -> bool:
     try:
         status = path.lstat()

@@ -17,8 +17,8 @@ from fpmjail import facts, image, inside, places, walk
 from fpmjail.check import described, exposed, transfers
 from fpmjail.facts import Entry, Process
 from fpmjail.finding import Finding, bad, good, ruled
-from fpmjail.image import Manifest
 from fpmjail.layout import Layout
+from fpmjail.manifest import Manifest
 from fpmjail.probe import Result
 from fpmjail.site import Site
 

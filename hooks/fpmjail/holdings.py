@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fpmjail import image, systemd
 from fpmjail.layout import Layout
+from fpmjail.manifest import BOUND, DIRECTORY, FILE
 from fpmjail.site import Profile
 
 FONTS_ASKED = 3
@@ -27,8 +28,8 @@ def told(layout: Layout, profile: Profile, generation: str) -> dict[str, Argumen
     manifest = image.read_manifest(layout, profile.id, generation) if names else None
     if manifest is None:
         return {}
-    paths = [f"/{entry.path}" for entry in manifest.entries if entry.type != image.DIRECTORY]
-    empty = [entry.path for entry in manifest.entries if entry.type in (image.FILE, image.BOUND) and not entry.size]
+    paths = [f"/{entry.path}" for entry in manifest.entries if entry.type != DIRECTORY]
+    empty = [entry.path for entry in manifest.entries if entry.type in (FILE, BOUND) and not entry.size]
     place = layout.image(profile.id) / generation
     return {name: _told(name, paths, place, unbuilt_languages(empty)) for name in names}
 

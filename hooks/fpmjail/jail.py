@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fpmjail import files, mounts, reach
-from fpmjail.image import Manifest
 from fpmjail.layout import Layout
+from fpmjail.manifest import Manifest
 from fpmjail.site import BIND, Site, User
 from fpmjail.wanted import VARIABLE
 

@@ -13,11 +13,11 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fpmjail import image
+from fpmjail import holds, image, live_files
 from fpmjail.layout import Layout
 
 if TYPE_CHECKING:
-    from fpmjail.image import Manifest
+    from fpmjail.manifest import Manifest
     from fpmjail.site import Profile, Site
 
 
@@ -83,7 +83,7 @@ class Task:
     @property
     def unsettled(self) -> bool:
         """True when a switch did not end, or a hold stands."""
-        return self.pending.exists() or image.hold(self.layout, self.profile.id) is not None
+        return self.pending.exists() or holds.read(self.layout, self.profile.id) is not None
 
     def manifest(self, digest: str | None) -> Manifest | None:
         """What a generation of this profile holds."""
@@ -122,7 +122,7 @@ def look(task: Task) -> Outcome | None:
     """What becomes of a profile that has nothing to do, whatever its sites; None for one that has to be worked on."""
     try:
         if not task.mode.dry_run:
-            image.follow_live(task.layout, task.profile.id)
+            live_files.follow(task.layout, task.profile.id)
         if image.unchanged(task.layout, task.profile.id) and not task.unsettled:
             return task.kept(Decision.CURRENT)
     except OSError as error:

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from fpmjail import capability, files, image, jail, masters, mounts, packages, state
-from fpmjail.image import Manifest
+from fpmjail import capability, files, holds, image, image_build, jail, live_files, masters, mounts, packages, state
+from fpmjail.manifest import Manifest, difference
 from fpmjail.refresh import Decision, Outcome, Task
 from fpmjail.site import BIND
 from fpmjail.wanted import Wanted, wanted
@@ -60,7 +60,7 @@ def explain(facts: Facts, decision: Decision) -> tuple[str, ...]:
 
 def look(task: Task, want: Wanted, owners: Owners) -> Facts:
     """Gather what decides."""
-    hold = image.hold(task.layout, task.profile.id)
+    hold = holds.read(task.layout, task.profile.id)
     current = image.current(task.layout, task.profile.id)
     enough = packages.UNPACKED if task.mode.needed and not current else packages.SETTLED
     return Facts(
@@ -75,7 +75,7 @@ def run(task: Task, attempts: int = ATTEMPTS) -> Outcome:
     """Refresh one profile and turn what the disk or a tool refuses into words."""
     try:
         return renew(task)
-    except image.SourceChanged as error:
+    except image_build.SourceChanged as error:
         return run(task, attempts - 1) if attempts > 1 else task.kept(Decision.DEFERRED, str(error))
     except (OSError, image.ImageError, packages.PackageError, mounts.Kept) as error:
         return task.kept(Decision.REFUSED, str(error))
@@ -85,7 +85,7 @@ def renew(task: Task) -> Outcome:
     """Refresh one profile. Raises OSError, image.ImageError, packages.PackageError, mounts.Kept."""
     layout, profile = task.layout, task.profile
     current, known = image.current(layout, profile.id), image.known_digest(layout, profile.id)
-    hold = image.hold(layout, profile.id)
+    hold = holds.read(layout, profile.id)
     if current and known == current:
         return settle(task, current)
     if current and known and hold and hold.digest == known:
@@ -107,9 +107,9 @@ def renew(task: Task) -> Outcome:
 def settle(task: Task, current: str) -> Outcome:
     """Nothing to build: end the hold of a candidate that the host no longer leads to, and finish what a killed run
     left undone, masters that still map an older generation."""
-    hold = image.hold(task.layout, task.profile.id)
+    hold = holds.read(task.layout, task.profile.id)
     if hold and not hold.manual and not task.mode.dry_run:
-        image.clear_hold(task.layout, task.profile.id)
+        holds.clear(task.layout, task.profile.id)
     if task.mode.dry_run or not task.pending.exists():
         return task.kept(Decision.CURRENT)
     behind = masters.outdated(masters.using(task.layout, task.sites, task.profile.id), current)
@@ -140,9 +140,9 @@ def take_up(task: Task, want: Wanted, owners: Owners) -> Outcome:
     """Build, prove, switch, reload; back to the old generation when that fails. Raises as run does."""
     layout, profile = task.layout, task.profile
     before = image.current(layout, profile.id)
-    manifest = image.build(layout, profile, want, owners)
-    image.follow_live(layout, profile.id, want.live)
-    hold = image.hold(layout, profile.id)
+    manifest = image_build.build(layout, profile, want, owners)
+    live_files.follow(layout, profile.id, want.live)
+    hold = holds.read(layout, profile.id)
     if manifest.digest == before:
         return settle(task, before)
     if hold and hold.digest == manifest.digest:
@@ -167,7 +167,7 @@ def refuse(task: Task, manifest: Manifest, faults: tuple[str, ...], decision: De
         decision, *faults, *withheld(task.manifest(image.current(task.layout, task.profile.id)), manifest)
     )
     if task.mode.final:
-        image.set_hold(task.layout, task.profile.id, manifest.digest, "; ".join(faults))
+        holds.write(task.layout, task.profile.id, manifest.digest, "; ".join(faults))
     image.prune(task.layout, task.profile.id, {manifest.digest})
     return outcome
 
@@ -191,7 +191,7 @@ def switch(task: Task, manifest: Manifest, warnings: tuple[str, ...]) -> Outcome
     stuck = regression.harmed(task.layout, earlier, back) | lost
     if before and regression.decisive(earlier, stuck):
         return go_back(task, before, manifest, stuck)
-    image.clear_hold(task.layout, task.profile.id)
+    holds.clear(task.layout, task.profile.id)
     if not lost:  # else the next run tries their reload again
         finish(task, {manifest.digest, *filter(None, (before,)), *remembered(task)})
     words = (*describe(old, manifest), *warnings, *blame(stuck))
@@ -248,7 +248,7 @@ def package_changes(old: Manifest, new: Manifest) -> tuple[str, ...]:
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
     )
-    different = image.diff(old, new)
+    different = difference(old, new)
     return changed or tuple((*different.changed, *different.added, *different.removed)[:5])
 
 

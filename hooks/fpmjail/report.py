@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from fpmjail import checked, image, leftovers, outside, status
+from fpmjail import checked, holds, image, leftovers, outside, status
 from fpmjail import site as sites
 from fpmjail.finding import Finding, Level
 from fpmjail.layout import Layout
@@ -124,7 +124,7 @@ def copies(layout: Layout, site: Site) -> Copies:
     manifest = image.read_manifest(layout, site.profile.id, current)
     fresh = current is not None and image.unchanged(layout, site.profile.id)
     built = moment(manifest.created) if manifest else None
-    return Copies(site.profile.id, built, fresh, image.hold(layout, site.profile.id) is not None)
+    return Copies(site.profile.id, built, fresh, holds.read(layout, site.profile.id) is not None)
 
 
 def moment(text: str) -> float | None:

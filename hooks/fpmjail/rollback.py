@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fpmjail import files, image, masters, renewal, run, site
-from fpmjail.image import Manifest
+from fpmjail import files, holds, image, masters, renewal, run, site
 from fpmjail.layout import Layout
+from fpmjail.manifest import Manifest, difference
 from fpmjail.refresh import Mode, Task
 from fpmjail.site import Site
 
@@ -76,13 +76,13 @@ def release(layout: Layout, target: str, dry_run: bool = False) -> Result:
     """End a hold and follow the host again. Raises NoWayBack when there is none."""
     sites = members(layout, target)
     profile = sites[0].profile.id
-    hold = image.hold(layout, profile)
+    hold = holds.read(layout, profile)
     if hold is None:
         raise NoWayBack(f"image {profile} is not held")
     if dry_run:
         return Result(None, True, (f"image {profile} would no longer be held since {hold.since}: {hold.reason}",))
     with files.lock(layout.lock_file):
-        image.clear_hold(layout, profile)
+        holds.clear(layout, profile)
     lines: list[str] = []
     outcomes = run.once(layout, Mode(), lines.append, frozenset({profile}))
     return Result(None, all(outcome.good for outcome in outcomes), ("the hold is released", *lines))
@@ -95,7 +95,7 @@ def find(layout: Layout, sites: tuple[Site, ...]) -> tuple[Way, Manifest, Manife
     back to: it would be the end of sites that work.
     """
     profile = sites[0].profile.id
-    current, hold = image.current(layout, profile), image.hold(layout, profile)
+    current, hold = image.current(layout, profile), holds.read(layout, profile)
     refused = {current, hold.digest if hold else None}
     older = [one.digest for one in image.generations(layout, profile) if one.digest not in refused]
     new = image.read_manifest(layout, profile, current)
@@ -116,7 +116,7 @@ def changes(new: Manifest, old: Manifest) -> tuple[tuple[Change, ...], tuple[str
     """The packages whose version is another one in the old generation; where none is, the first files that differ."""
     now, then = renewal.versions(new), renewal.versions(old)
     names = sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name))
-    different = image.diff(new, old)
+    different = difference(new, old)
     paths = () if names else (*different.changed, *different.added, *different.removed)[:5]
     return tuple(Change(name, now.get(name), then.get(name)) for name in names), paths
 
@@ -132,7 +132,7 @@ def go_back(layout: Layout, sites: tuple[Site, ...]) -> Result:
     task = Task(layout, sites[0].profile, sites, Mode())
     way, new, old = find(layout, sites)
     reason = f"rolled back from {way.now} by an administrator"
-    image.set_hold(layout, way.profile, way.now, reason, manual=True)
+    holds.write(layout, way.profile, way.now, reason, manual=True)
     files.touch(task.pending)
     image.switch(layout, way.profile, way.then)
     renewal.renew_jails(task, new, old)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
-from fpmjail import files, glance, image, refresh, state, systemd, watched
+from fpmjail import files, glance, image, live_files, refresh, state, systemd, watched
 from fpmjail import site as sites
 from fpmjail.layout import Layout
 from fpmjail.refresh import Decision, Mode, Outcome
@@ -142,7 +142,7 @@ def look_again(layout: Layout, say: Say) -> None:
     found, _ = sites.installed(layout)
     with files.lock(layout.lock_file):
         for profile_id in sorted({site.profile.id for site in found}):
-            image.follow_live(layout, profile_id)
+            live_files.follow(layout, profile_id)
     heal(layout, found, say)
 
 

@@ -7,8 +7,8 @@ import posixpath
 from collections.abc import Iterable, Sequence
 
 from fpmjail import mail
-from fpmjail.image import Manifest
 from fpmjail.jail import Absent, Directory, File, Piece
+from fpmjail.manifest import Manifest
 from fpmjail.site import Profile, Site
 
 CAPABILITY = "restricted-shell"

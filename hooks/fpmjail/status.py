@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from fpmjail import capability, checked, cron, dropin, facts, fpm, image, release, run, state, systemd, web
+from fpmjail import capability, checked, cron, dropin, facts, fpm, holds, image, release, run, state, systemd, web
 from fpmjail import site as sites
 from fpmjail.layout import Layout
 from fpmjail.site import Profile, Site
@@ -182,7 +182,7 @@ def unapplied(layout: Layout, site: Site, known: state.State) -> tuple[str, ...]
 def image_row(layout: Layout, profile: Profile, found: list[Site]) -> ImageRow:
     """One image."""
     current = image.current(layout, profile.id)
-    hold = image.hold(layout, profile.id)
+    hold = holds.read(layout, profile.id)
     last = run.recall(layout)["latest"].get(profile.id, {})
     fresh = current is not None and image.unchanged(layout, profile.id)
     members = [site for site in found if site.profile.id == profile.id]
@@ -203,7 +203,7 @@ def image_row(layout: Layout, profile: Profile, found: list[Site]) -> ImageRow:
     )
 
 
-def held(hold: image.Hold | None) -> str:
+def held(hold: holds.Hold | None) -> str:
     """Since when an image is held, and why; empty when it is not."""
     return f"since {hold.since}, {hold.reason}" if hold else ""
 

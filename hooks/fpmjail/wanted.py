@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 
 from fpmjail.capability import Definitions, Rule
 from fpmjail.host import Host, Resolved, Stamp, multiarch
-from fpmjail.image import BOUND, DIRECTORY, FILE, LINK
 from fpmjail.layout import Layout
+from fpmjail.manifest import BOUND, DIRECTORY, FILE, LINK
 from fpmjail.site import BIND, Profile
 
 _TOP = ("usr", "etc")

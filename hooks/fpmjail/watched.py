@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from fpmjail import glance, image, refresh
+from fpmjail import glance, live_files, refresh
 from fpmjail.glance import Known
 from fpmjail.host import Host
 from fpmjail.layout import Layout
@@ -30,7 +30,7 @@ def sources(layout: Layout) -> Known:
     comes between would never be seen."""
     host = Host(layout.root)
     for place in layout.images.glob("*"):
-        for _, source, _ in image.known_live(place):
+        for _, source, _ in live_files.known(place):
             host.resolve(source)
     return rooted(layout, host.inputs)
 
@@ -38,7 +38,7 @@ def sources(layout: Layout) -> Known:
 def live(layout: Layout) -> Known:
     """The live files themselves. Nobody but us writes them."""
     places = layout.images.glob("*")
-    return stamps(str(place / "live" / name) for place in places for name, _, _ in image.known_live(place))
+    return stamps(str(place / "live" / name) for place in places for name, _, _ in live_files.known(place))
 
 
 def stamps(paths: Iterable[str]) -> Known:
@@ -83,7 +83,7 @@ def follow(layout: Layout) -> tuple[str, ...]:
     words: list[str] = []
     before = sources(layout)
     for place in sorted(layout.images.glob("*/inputs.json")):
-        followed = image.follow_live(layout, place.parent.name)
+        followed = live_files.follow(layout, place.parent.name)
         words += [f"image {place.parent.name} follows {name}" for name in followed.changed]
         words += followed.problems
     renew(layout, before | live(layout))

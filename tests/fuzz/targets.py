@@ -12,8 +12,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fpmjail import capability, checked, facts, fastcgi, image, mounts, pools, probe, program, run, site, state
+from fpmjail import (
+    capability,
+    checked,
+    facts,
+    fastcgi,
+    holds,
+    image,
+    live_files,
+    mounts,
+    pools,
+    probe,
+    program,
+    run,
+    site,
+    state,
+)  # fmt: skip
 from fpmjail.layout import Layout
+from fpmjail.manifest import Entry, digest_of
 from tests.lifecycle.trees import CHECKOUT
 
 Parser = Callable[[bytes], object]
@@ -56,7 +72,7 @@ ENTRY: dict[str, Any] = {
     "path": "usr/x", "type": "file", "mode": "0644", "size": 1, "sha256": "0" * 64, "source": "/usr/x", "target": None,
     "package": "x", "version": "1", "capability": "php",
 }  # fmt: skip
-DIGEST = image._digest([image.Entry(**ENTRY)])
+DIGEST = digest_of([Entry(**ENTRY)])
 MANIFEST = json.dumps({"profile": "p", "digest": DIGEST, "created": "2026-01-01", "entries": [ENTRY]}).encode()
 INPUTS = json.dumps(
     {"format": 1, "fpmjail": "0", "digest": "d", "generation": {"d.json": [1, 2]}, "inputs": {"/etc/x": [1]},
@@ -121,9 +137,9 @@ TARGETS = {
     ),
     "inputs": Target(_stored(f"{_IMAGE}/inputs.json", lambda layout: image.known_digest(layout, "p")), (INPUTS,)),
     "live files": Target(
-        _stored(f"{_IMAGE}/inputs.json", lambda layout: image.known_live(layout.image("p"))), (INPUTS,)
+        _stored(f"{_IMAGE}/inputs.json", lambda layout: live_files.known(layout.image("p"))), (INPUTS,)
     ),
-    "holds": Target(_stored(f"{_IMAGE}/hold.json", lambda layout: image.hold(layout, "p")), (HOLD,)),
+    "holds": Target(_stored(f"{_IMAGE}/hold.json", lambda layout: holds.read(layout, "p")), (HOLD,)),
     "the last check": Target(
         _stored(str(checked.place(Layout(Path("/")), "s")).lstrip("/"), lambda layout: checked.recall(layout, "s")),
         (CHECKED,),

@@ -11,7 +11,7 @@ import pytest
 from fpmjail_deb.description import read_site
 from fpmjail_deb.errors import DescriptionError
 from fpmjail_deb.keys import KINDS
-from fpmjail_deb.schema import EXAMPLE_KEY
+from fpmjail_deb.schema.site_keys import EXAMPLE_KEY
 from fpmjail_deb.site import Job, Sftp
 from tests.sites import SHORT, planned, setting_lines, shop, text
 

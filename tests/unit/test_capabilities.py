@@ -10,9 +10,9 @@ import pytest
 
 from fpmjail_deb import capabilities
 from fpmjail_deb.contents import Symlink
-from fpmjail_deb.description import warnings
 from fpmjail_deb.errors import DescriptionError
 from fpmjail_deb.release import RELEASES
+from fpmjail_deb.site_warnings import warnings
 from tests.sites import planned, setting_lines, shop, text
 
 NO_EXTENSIONS = "php: {extensions: []}\n"

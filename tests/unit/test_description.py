@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fpmjail_deb import schema
-from fpmjail_deb.description import read_site, warnings
+from fpmjail_deb.description import read_site
 from fpmjail_deb.errors import DescriptionError
 from fpmjail_deb.site import (
     Dns,
@@ -28,6 +28,7 @@ from fpmjail_deb.site import (
     Site,
     Tls,
 )
+from fpmjail_deb.site_warnings import warnings
 
 MINIMAL = "site: shop\nmaintainer: Ann Other <ann@example.org>\ndomains: [shop.example.org]\n"
 REQUIRED = ("site", "maintainer", "domains")

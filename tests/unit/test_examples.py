@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from fpmjail_deb import fleet
-from fpmjail_deb.description import read_site, warnings
+from fpmjail_deb.description import read_site
 from fpmjail_deb.folder import read_folder
 from fpmjail_deb.site import AUTOMATIC, WebServer
+from fpmjail_deb.site_warnings import warnings
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 

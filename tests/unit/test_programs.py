@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from fpmjail_deb import programs
-from fpmjail_deb.description import warnings
 from fpmjail_deb.errors import DescriptionError
 from fpmjail_deb.metadata import control_files
+from fpmjail_deb.site_warnings import warnings
 from tests.sites import planned, shop, text
 
 SHIPPED = Path(__file__).parents[2] / "hooks/programs"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fpmjail_deb.description import warnings
 from fpmjail_deb.errors import DescriptionError
+from fpmjail_deb.site_warnings import warnings
 from tests.sites import planned, setting_lines, shop, text
 
 

@@ -5,16 +5,21 @@ import json
 
 import pytest
 
-from fpmjail_deb import description, schema
+from fpmjail_deb import schema
 from fpmjail_deb.rules import Reading
-from fpmjail_deb.schema import Field
+from fpmjail_deb.schema import jail_keys, php_keys, site_keys, web_keys
+from fpmjail_deb.schema.field import Field
+from fpmjail_deb.schema.json_schema import json_schema
+from fpmjail_deb.schema.markdown import markdown
+from fpmjail_deb.values import written
 
-FIELDS = pytest.mark.parametrize("row", schema.fields(), ids=lambda row: row.path)
+FIELDS = pytest.mark.parametrize("row", schema.FIELDS, ids=lambda row: row.path)
 
 
 def test_every_row_is_in_the_table_once() -> None:
-    rows = [value for value in vars(schema).values() if isinstance(value, Field)]
-    assert sorted(rows, key=id) == sorted(schema.fields(), key=id)
+    modules = (site_keys, php_keys, web_keys, jail_keys)
+    rows = [value for module in modules for value in vars(module).values() if isinstance(value, Field)]
+    assert sorted(rows, key=id) == sorted(schema.FIELDS, key=id)
     assert len(schema.BY_PATH) == len(rows)
 
 
@@ -23,7 +28,7 @@ def test_default_and_example_keep_the_rule_of_their_key(row: Field[object]) -> N
     reading = Reading()
     for text in (row.default, row.example):
         if text is not None:
-            row.rule.read(description.written(text), row.path, reading)
+            row.rule.read(written(text), row.path, reading)
     assert reading.problems == []
 
 
@@ -41,7 +46,7 @@ def test_a_row_explains_itself_in_whole_sentences(row: Field[object]) -> None:
 
 @FIELDS
 def test_the_schema_for_editors_has_every_key(row: Field[object]) -> None:
-    found: dict[str, object] = schema.json_schema()
+    found: dict[str, object] = json_schema()
     for part in row.path.split("."):
         group = next((kind for kind in found.get("anyOf", []) if "properties" in kind), found)  # type: ignore[attr-defined]
         found = group["properties"][part]  # type: ignore[index]
@@ -49,7 +54,7 @@ def test_the_schema_for_editors_has_every_key(row: Field[object]) -> None:
 
 
 def test_the_schema_for_editors_is_json_and_knows_no_other_keys() -> None:
-    found = json.loads(json.dumps(schema.json_schema()))
+    found = json.loads(json.dumps(json_schema()))
     assert found["additionalProperties"] is False
     assert found["required"] == ["site", "domains"]  # the maintainer may stand in defaults.yaml
     assert found["properties"]["php"]["properties"]["pool"]["properties"]["max_children"] == {
@@ -63,18 +68,18 @@ def test_the_schema_for_editors_is_json_and_knows_no_other_keys() -> None:
 
 
 def test_the_schema_of_defaults_requires_nothing_and_has_no_key_of_one_site() -> None:
-    found = json.loads(json.dumps(schema.json_schema(defaults=True)))
+    found = json.loads(json.dumps(json_schema(defaults=True)))
     assert found["required"] == []
     assert not set(schema.OF_ONE_SITE) & set(found["properties"])
-    assert set(found["properties"]) == set(schema.json_schema()["properties"]) - set(schema.OF_ONE_SITE)  # type: ignore[call-overload]
+    assert set(found["properties"]) == set(json_schema()["properties"]) - set(schema.OF_ONE_SITE)  # type: ignore[call-overload]
 
 
 @FIELDS
 def test_the_manual_explains_every_key(row: Field[object]) -> None:
-    assert f"**{row.path}**\n:   {row.doc}\n" in schema.markdown()
+    assert f"**{row.path}**\n:   {row.doc}\n" in markdown()
 
 
 def test_the_manual_tells_value_default_and_example() -> None:
     said = "    Value: a time such as 30s, 5m or 1h, from 1s to 86400s. Default: `60s`. Example: `idle_timeout: 5m`"
-    assert said in schema.markdown().splitlines()
-    assert "Default: \\_site-NAME." in schema.markdown()
+    assert said in markdown().splitlines()
+    assert "Default: \\_site-NAME." in markdown()

@@ -15,6 +15,11 @@ def setup() -> configparser.ConfigParser:
     return parser
 
 
+def test_every_package_is_installed() -> None:
+    found = {str(path.parent.relative_to(HOUSE)).replace("/", ".") for path in HOUSE.glob("fpmjail_deb/**/__init__.py")}
+    assert set(setup()["options"]["packages"].split()) == found
+
+
 def test_every_template_is_installed() -> None:
     named = " ".join(setup()["options.data_files"].values()).split()
     installed = {path for pattern in named for path in HOUSE.glob(pattern)}

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from fpmjail_deb.contents import Directory, Symlink
-from fpmjail_deb.description import warnings
 from fpmjail_deb.errors import DescriptionError
 from fpmjail_deb.site_names import site_names
+from fpmjail_deb.site_warnings import warnings
 from tests.sites import planned, setting_lines, shop, text
 
 SHARED = "isolation: shared\n"

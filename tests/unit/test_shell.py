@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fpmjail_deb.description import warnings
+from fpmjail_deb.site_warnings import warnings
 from tests.sites import planned, shop, text
 
 

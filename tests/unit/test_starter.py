@@ -9,6 +9,7 @@ import pytest
 
 from fpmjail_deb import schema
 from fpmjail_deb.description import read_site
+from fpmjail_deb.schema.field import Field
 from fpmjail_deb.site import Site
 from fpmjail_deb.starter import WORDPRESS, starter
 
@@ -35,10 +36,10 @@ def test_the_starter_for_wordpress_means_the_example_for_wordpress() -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("row", schema.fields(), ids=lambda row: row.path)
-def test_the_starter_shows_every_key_that_needs_no_group_for_another_key(row: schema.Field[object]) -> None:
+@pytest.mark.parametrize("row", schema.FIELDS, ids=lambda row: row.path)
+def test_the_starter_shows_every_key_that_needs_no_group_for_another_key(row: Field[object]) -> None:
     key = row.path.rpartition(".")[2]
-    places = [other.path.rpartition(".")[0] for other in schema.fields() if other.path.rpartition(".")[2] == key]
+    places = [other.path.rpartition(".")[0] for other in schema.FIELDS if other.path.rpartition(".")[2] == key]
     shown = re.search(rf"^ *(# )?{key}: ", starter("shop", MAINTAINER, {}), re.MULTILINE)
     assert bool(shown) == any(above not in schema.BY_PATH for above in places)
 
@@ -50,7 +51,7 @@ def test_any_maintainer_is_written_so_that_it_is_read_again(maintainer: str) -> 
 
 def test_defaults_that_become_keys_change_nothing() -> None:
     text = starter("shop", MAINTAINER, {})
-    defaults = {row.path.rpartition(".")[2]: row.default for row in schema.fields() if row.default is not None}
+    defaults = {row.path.rpartition(".")[2]: row.default for row in schema.FIELDS if row.default is not None}
     spare = ("start_servers", "min_spare_servers", "max_spare_servers")  # refused without process_manager: dynamic
     for key in set(defaults) - set(spare):
         text = text.replace(f"# {key}: {defaults[key]}\n", f"{key}: {defaults[key]}\n")

@@ -10,8 +10,8 @@ import pytest
 import world
 
 from fpmjail import absent, image, packages
-from fpmjail.image import Entry, Manifest
 from fpmjail.layout import Layout
+from fpmjail.manifest import Entry, Manifest
 from fpmjail.site import Site, load
 
 GOLDEN = Path(__file__).parents[2] / "golden/minimal/trixie/usr/share/fpmjail/sites/minimal/site.json"

@@ -19,6 +19,7 @@ from fpmjail import (
     cost,
     holdings,
     image,
+    image_build,
     jail,
     locales,
     masters,
@@ -30,9 +31,9 @@ from fpmjail.capability import load
 from fpmjail.check_holdings import Visible
 from fpmjail.finding import Level
 from fpmjail.host import Host
-from fpmjail.image import BOUND, FILE, Manifest
 from fpmjail.jail import Directory, Link
 from fpmjail.layout import Layout
+from fpmjail.manifest import BOUND, FILE, Manifest, difference
 from fpmjail.masters import Master
 from fpmjail.systemd import Answer
 from fpmjail.wanted import Item, Wanted, wanted
@@ -128,7 +129,7 @@ def test_the_links_of_alternatives_and_the_table_of_libraries_are_there(layout: 
 def built(layout: Layout) -> Manifest:
     profile = world.profile(*world.EVERYTHING, "bind", libraries="bind")
     found = world.want(layout, profile)
-    manifest = image.build(layout, profile, found, dict.fromkeys(found.sources, ("libc6:amd64", "2.41-1")))
+    manifest = image_build.build(layout, profile, found, dict.fromkeys(found.sources, ("libc6:amd64", "2.41-1")))
     image.switch(layout, profile.id, manifest.digest)
     return manifest
 
@@ -139,7 +140,7 @@ def test_another_library_of_the_server_is_another_generation(layout: Layout) -> 
     library.write_bytes(library.read_bytes() + b"newer")
     second = built(layout)
     assert first.digest != second.digest
-    assert image.diff(first, second).changed == (f"{LIB}/libc.so.6",)
+    assert difference(first, second).changed == (f"{LIB}/libc.so.6",)
     place = layout.image(second.profile) / second.digest
     assert not (place / "usr").exists() and (place / "etc/php/8.4/fpm/php.ini").is_file()
     assert image.verify(layout, second) == ()

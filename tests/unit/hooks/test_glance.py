@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fpmjail import glance, image, watched
+from fpmjail import glance, live_files, watched
 from fpmjail.layout import Layout
 from tests.lifecycle import trees
 
@@ -117,17 +117,17 @@ def test_a_live_file_that_changes_while_it_is_followed_is_looked_at_again(
     live = [["resolv.conf", "/etc/resolv.conf", ""]]
     (place / "inputs.json").write_text(json.dumps({"live": live}))
     glance.write(["a1b2c3d4e5f6"], {}, {}, str(layout.run / "glance"))
-    real = image.follow_live
+    real = live_files.follow
 
-    def follow(layout: Layout, profile_id: str) -> image.Followed:
+    def follow(layout: Layout, profile_id: str) -> live_files.Followed:
         done = real(layout, profile_id)
         source.write_text("second, after the look")
         return done
 
-    monkeypatch.setattr(image, "follow_live", follow)
+    monkeypatch.setattr(live_files, "follow", follow)
     assert watched.follow(layout) == ("image a1b2c3d4e5f6 follows resolv.conf",)
     assert glance.quiet(live_only=True, place=str(layout.run / "glance")) is None
-    monkeypatch.setattr(image, "follow_live", real)
+    monkeypatch.setattr(live_files, "follow", real)
     watched.follow(layout)
     assert (place / "live/resolv.conf").read_text() == "second, after the look"
     assert glance.quiet(live_only=True, place=str(layout.run / "glance")) == ["a1b2c3d4e5f6"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -50,6 +51,20 @@ def test_a_command_loads_nothing_that_it_rarely_needs(command: str) -> None:
 def test_a_refresh_that_finds_nothing_to_do_loads_nothing_of_the_work() -> None:
     work = {"renewal", "wanted", "closure", "elf", "prove", "probe", "fastcgi", "check", "capability", "masters"}
     assert not loaded("run", "refresh") & {f"fpmjail.{name}" for name in work}
+
+
+def imported(path: Path) -> set[str]:
+    """The first part of the name of every module that a file imports, at its top or in a function."""
+    nodes = list(ast.walk(ast.parse(path.read_bytes())))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name.split(".")[0] for name in names}
+
+
+def test_the_runtime_needs_no_package_beside_python_itself() -> None:
+    files = [*(trees.CHECKOUT / "hooks").rglob("*.py"), trees.CHECKOUT / "hooks/bin/fpmjail"]
+    foreign = {path.name: imported(path) - sys.stdlib_module_names - {"fpmjail"} for path in files}
+    assert len(files) > 50 and not any(foreign.values()), foreign
 
 
 def test_of_many_sites_only_those_that_name_the_account_are_understood(

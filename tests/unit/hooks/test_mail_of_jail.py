@@ -12,9 +12,9 @@ import pytest
 from test_site_json import EXAMPLE, read
 
 from fpmjail import check_mail, mail, probe, shell
-from fpmjail.image import Manifest
 from fpmjail.jail import Absent, File
 from fpmjail.layout import Layout
+from fpmjail.manifest import Manifest
 from fpmjail.probe import Result
 from fpmjail.site import Mail, Site, SiteError
 

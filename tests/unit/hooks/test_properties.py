@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fpmjail import image, mounts
-from fpmjail.image import Entry, Manifest
+from fpmjail import image, image_build, mounts
 from fpmjail.layout import Layout
+from fpmjail.manifest import Entry, Manifest, difference, digest_of
 from fpmjail.mounts import Mount
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1, max_size=6)
@@ -85,13 +85,13 @@ ENTRIES = st.builds(
     capability=NAMES,
 )
 MANIFESTS = st.lists(ENTRIES, unique_by=lambda entry: entry.path).map(
-    lambda entries: Manifest("p", image._digest(entries), "2026-01-01T00:00:00+00:00", tuple(entries))
+    lambda entries: Manifest("p", digest_of(entries), "2026-01-01T00:00:00+00:00", tuple(entries))
 )
 
 
 @given(MANIFESTS, MANIFESTS)
 def test_a_difference_leads_from_one_manifest_to_the_other_and_back(old: Manifest, new: Manifest) -> None:
-    there, back = image.diff(old, new), image.diff(new, old)
+    there, back = difference(old, new), difference(new, old)
     assert (there.added, there.removed, there.changed) == (back.removed, back.added, back.changed)
     before, after = ({entry.path for entry in one.entries} for one in (old, new))
     assert (before - set(there.removed)) | set(there.added) == after
@@ -100,8 +100,8 @@ def test_a_difference_leads_from_one_manifest_to_the_other_and_back(old: Manifes
 
 @given(MANIFESTS, MANIFESTS)
 def test_two_generations_have_one_name_if_and_only_if_jails_see_the_same(old: Manifest, new: Manifest) -> None:
-    difference = image.diff(old, new)
-    same = not (difference.added or difference.removed or difference.changed)
+    different = difference(old, new)
+    same = not (different.added or different.removed or different.changed)
     assert (old.digest == new.digest) == same
 
 
@@ -111,7 +111,7 @@ def test_a_manifest_is_read_as_written_and_not_once_it_was_changed(manifest: Man
         layout = Layout(Path(directory))
         place = layout.image("p")
         place.mkdir(parents=True)
-        image._write_manifest(place, manifest)
+        image_build.write_manifest(place, manifest)
         path = place / f"{manifest.digest}.json"
         assert image.read_manifest(layout, "p", manifest.digest) == manifest
         content = json.loads(path.read_bytes())

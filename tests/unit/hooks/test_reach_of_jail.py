@@ -13,9 +13,9 @@ import world
 
 from fpmjail import check_reach, cost, facts, jail, masters, probe, reach, sandbox, state, systemd
 from fpmjail.finding import Level
-from fpmjail.image import Entry
 from fpmjail.jail import Absent, File, Link
 from fpmjail.layout import Layout
+from fpmjail.manifest import Entry
 from fpmjail.probe import Result
 from fpmjail.site import Jail, Site, parse
 from tests.lifecycle import trees

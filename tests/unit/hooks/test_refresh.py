@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import world
 
-from fpmjail.image import SourceChanged
+from fpmjail.image_build import SourceChanged
 from fpmjail.masters import generations
 from fpmjail.refresh import GOOD, Decision, Mode, Outcome, Task, line
 from fpmjail.renewal import Facts, decide, explain, look, run

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import world
 
-from fpmjail import cli, image, masters, renewal, rollback
+from fpmjail import cli, holds, image, image_build, masters, renewal, rollback
 from fpmjail import site as sites
-from fpmjail.image import Manifest
 from fpmjail.layout import Layout
+from fpmjail.manifest import Manifest
 from fpmjail.rollback import Change, NoWayBack
 
 PROFILE = world.profile(*world.EVERYTHING)
@@ -36,7 +36,7 @@ def renew(layout: Layout, content: str, version: str) -> Manifest:
     """A generation with another /etc/services, of another version of its package, switched to."""
     world.put(layout.root, "etc/services", content)
     want = world.want(layout, PROFILE)
-    manifest = image.build(layout, PROFILE, want, {"/etc/services": ("netbase", version)})
+    manifest = image_build.build(layout, PROFILE, want, {"/etc/services": ("netbase", version)})
     image.switch(layout, PROFILE.id, manifest.digest)
     return manifest
 
@@ -49,7 +49,7 @@ def test_a_rollback_says_which_versions_come_back_and_holds_them(layout: Layout)
     assert result.way.packages == (Change("netbase", "6.5", "6.4"),)
     assert "netbase 6.5 -> 6.4" in result.words
     assert image.current(layout, PROFILE.id) == old.digest
-    hold = image.hold(layout, PROFILE.id)
+    hold = holds.read(layout, PROFILE.id)
     assert hold is not None and hold.manual and hold.digest == new.digest
 
 
@@ -66,7 +66,7 @@ def test_a_dry_run_says_the_same_and_changes_nothing(layout: Layout) -> None:
     new = renew(layout, "new\n", "6.5")
     words = rollback.rollback(layout, "minimal", dry_run=True).words
     assert "would go back from" in words[0] and "netbase 6.5 -> 6.4" in words
-    assert image.current(layout, PROFILE.id) == new.digest and image.hold(layout, PROFILE.id) is None
+    assert image.current(layout, PROFILE.id) == new.digest and holds.read(layout, PROFILE.id) is None
 
 
 def test_where_no_package_differs_the_files_are_named(layout: Layout) -> None:
@@ -100,9 +100,9 @@ def test_a_hold_that_is_not_there_cannot_be_released(layout: Layout) -> None:
 
 def test_a_dry_release_leaves_the_hold(layout: Layout) -> None:
     renew(layout, "old\n", "6.4")
-    image.set_hold(layout, PROFILE.id, "0" * 16, "by hand", manual=True)
+    holds.write(layout, PROFILE.id, "0" * 16, "by hand", manual=True)
     assert "would no longer be held" in rollback.release(layout, "minimal", dry_run=True).words[0]
-    assert image.hold(layout, PROFILE.id) is not None
+    assert holds.read(layout, PROFILE.id) is not None
 
 
 def test_machines_get_the_same_as_people(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,8 @@ import world
 from test_site_json import EXAMPLE, read
 
 from fpmjail import shell
-from fpmjail.image import Entry, Manifest
 from fpmjail.jail import Absent, Directory, File
+from fpmjail.manifest import Entry, Manifest
 from fpmjail.site import Site
 
 HELD = frozenset({"/usr/bin/gs", "/usr/local/bin/convert", "/usr/bin/convert", "/opt/tool/run"})
