@@ -111,14 +111,12 @@ def _sources(aptly: Aptly, release: str, new: Publish) -> Iterable[str]:
     """Return the snapshots of before that have a package of the new publish: the last one's, or also older ones'."""
     there = set(aptly.snapshots(release))
     lacking = {one for one in new.packages if one.release == release}
-    number = new.number - 1
-    while lacking and number > 0 and aptly.archive.history_file(number).exists():
+    for number in sorted(aptly.archive.numbers(), reverse=True):
         before = aptly.archive.read(number)
         name = aptly.snapshot(release, before)
         if name in there and lacking & set(before.packages):
             lacking -= set(before.packages)
             yield name
-        number -= 1
 
 
 def _switch(aptly: Aptly, release: str, snapshot: str) -> None:
@@ -148,10 +146,7 @@ def _copy_keyrings(archive: Archive, settings: Settings, new: Publish) -> None:
 def _tidy(aptly: Aptly, served: Publish) -> None:
     """Drop what cannot be gone back to any more."""
     archive = aptly.archive
-    for number in archive.numbers():
-        if number < served.number - KEPT_PUBLISHES:
-            archive.history_file(number).unlink()
-    kept = [archive.read(number) for number in archive.numbers()]
+    kept = archive.forget(served.number, KEPT_PUBLISHES)
     for release in served.releases:
         for name in set(aptly.snapshots(release)) - {aptly.snapshot(release, one) for one in kept}:
             aptly.forget("snapshot", "drop", name)

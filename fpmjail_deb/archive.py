@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from fpmjail_deb.errors import BuildError, OutputError, UsageError
-from fpmjail_deb.repository import Package, Publish, Settings
+from fpmjail_deb.repository import Package, Publish, Settings, remembered
 
 FORMAT = 1
 WORKSHOP = ".publishing-"
@@ -98,6 +98,17 @@ class Archive:
         file = self.history_file(publish.number)
         file.parent.mkdir(exist_ok=True)
         write_whole(file, json.dumps(facts) + "\n")
+
+    def forget(self, served: int, before: int) -> tuple[Publish, ...]:
+        """Delete publishes that cannot be gone back to, or never came to be; return those that stay, the last served.
+
+        `before` is how many stay before the one that is served.
+        """
+        numbers = self.numbers()
+        stay = remembered([self.read(number) for number in numbers if number <= served], before)
+        for number in {*numbers} - {one.number for one in stay}:
+            self.history_file(number).unlink()
+        return stay
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -122,13 +122,11 @@ def keyrings(settings: Settings, publish: Publish) -> Mapping[str, Package]:
 
 def tidy(archive: Archive, served: int) -> None:
     """Delete what no publish needs that is kept: packages, indexes, and all of publishes that never came to be."""
-    for number in archive.numbers():
-        if not served - KEPT_PUBLISHES <= number <= served:
-            archive.history_file(number).unlink()
+    remembered = archive.forget(served, KEPT_PUBLISHES)
     for place in (archive.public / ".dists").glob("*"):
         if not place.name.isdigit() or not served - KEPT_INDEXES <= int(place.name) <= served:
             shutil.rmtree(place)
-    kept = {package.path for number in archive.numbers() for package in archive.read(number).packages}
+    kept = {package.path for publish in remembered for package in publish.packages}
     for file in (archive.public / "pool").rglob("*.deb"):
         if str(file.relative_to(archive.public)) not in kept:
             file.unlink()

@@ -17,7 +17,7 @@ KEPT_VERSIONS = 5
 """So many versions of every package stay, unless others are asked for."""
 
 KEPT_PUBLISHES = 20
-"""To so many publishes before the last a repository can go back."""
+"""To so many publishes before the last a repository can go back; what only signed again is none."""
 
 CLOCK_SLACK = 5
 """So many seconds may publishes run ahead of the clock: two in one second need different times. apt refuses a Release
@@ -185,6 +185,19 @@ def follow(last: Publish, packages: Sequence[Package], reason: str, now: int) ->
     return Publish(
         last.number + 1, later(last, now), reason, last.origin, last.label, tuple(packages), highest_of(last, packages)
     )
+
+
+def remembered(history: Sequence[Publish], before: int) -> tuple[Publish, ...]:
+    """Return what stays of all publishes, the served one last: it, and those to go back to, so many before.
+
+    Of publishes that follow each other with the same packages only the first counts: the others signed again.
+    """
+    states: list[Publish] = []
+    for one in history:
+        if not states or set(states[-1].packages) != set(one.packages):
+            states.append(one)
+    states = states[-before - 1 :]
+    return tuple(states) if history[-1:] == states[-1:] else (*states, history[-1])
 
 
 def later(last: Publish, now: int) -> int:

@@ -72,6 +72,7 @@ def test_a_rollback_brings_back_the_packages_of_before_and_the_next_publish_goes
     said = publish(container, "--rollback", "2")
     assert [said["reason"], said["publish"]] == ["back to 2", 4]
     assert known(container, "a-package") == [f"1.1{suffix}"]
+    assert publish(container, "--valid-for", "never")["reason"] == "signed again"  # and is forgotten by the next
     older = f"/srv/new/{deb(new, '1.0' + suffix, 'a-package').name}"
     refused = container.run("fpmjail-deb", "publish", REPOSITORY, older, check=False)
     assert refused.returncode == 1 and f"goes back behind 1.2{suffix}" in refused.stderr

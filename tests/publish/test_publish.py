@@ -111,6 +111,23 @@ def test_a_rollback_goes_to_other_packages_not_to_what_was_signed_again(reposito
     assert [one["version"] for one in repository.publish("--rollback")["dropped"]] == ["1.2+deb13"]
 
 
+def test_signing_again_pushes_nothing_out_that_can_be_gone_back_to(
+    repository: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "KEPT_PUBLISHES", 2)
+    for number in (1, 2):
+        repository.publish(deb(tmp_path, f"1.{number}+deb13"), "--keep", "1")
+    repository.publish("--valid-for", "7d")
+    for _ in range(4):
+        assert repository.publish()["reason"] == "signed again"
+    rows = json.loads(fpmjail_deb("publish", repository.root, "--list", "--json").stdout)
+    assert [(row["publish"], row["served"]) for row in rows] == [(1, False), (2, False), (3, False), (8, True)]
+    assert repository.publish("--rollback")["added"][0]["version"] == "1.1+deb13"
+    rows = json.loads(fpmjail_deb("publish", repository.root, "--list", "--json").stdout)
+    assert [row["publish"] for row in rows] == [2, 3, 9]
+    assert faults(repository) == []
+
+
 def test_indexes_of_before_are_still_found_by_their_hash(repository: Published, tmp_path: Path) -> None:
     release = repository.public / "dists/trixie/Release"
     hashes = set(re.findall(r"[0-9a-f]{64}", release.read_text()))

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which publishes a repository remembers."""
+
+from __future__ import annotations
+
+import pytest
+
+from fpmjail_deb.repository import Package, Publish, remembered
+
+
+def history(versions: str) -> list[Publish]:
+    """Publishes 1, 2, ... of one package, each with a version of one letter."""
+    packages = [Package("site-a-jail", version, "all", "trixie", version) for version in versions]
+    return [Publish(number, number, "", "O", "O", (package,)) for number, package in enumerate(packages, 1)]
+
+
+@pytest.mark.parametrize(
+    ("versions", "stay"),
+    [
+        ("", []),
+        ("a", [1]),
+        ("abcd", [2, 3, 4]),
+        ("abcc", [1, 2, 3, 4]),  # c was signed again
+        ("abbbbc", [1, 2, 6]),
+        ("abcbbbb", [2, 3, 4, 7]),  # back to b is another state than b was
+        ("aaaa", [1, 4]),
+    ],
+)
+def test_two_states_before_the_served_one_stay_however_often_they_were_signed(versions: str, stay: list[int]) -> None:
+    assert [one.number for one in remembered(history(versions), 2)] == stay
