@@ -15,7 +15,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fpmjail import absent, cron, facts, holds, image, mounts, places, probe, sftp, systemd, temporary, vhost, web
+from fpmjail import (
+    absent,
+    cron,
+    doors,
+    facts,
+    holds,
+    image,
+    mounts,
+    places,
+    probe,
+    sftp,
+    systemd,
+    temporary,
+    vhost,
+    web,
+)
 from fpmjail import site as sites
 from fpmjail.cron import Fate
 from fpmjail.facts import Entry, Master, Process, Visit
@@ -23,6 +38,7 @@ from fpmjail.finding import (
     CHOSEN,
     Finding,
     Level,
+    Verdict,
     bad,
     compared,
     declared,
@@ -66,6 +82,7 @@ ORIGINS = {
     "temporary-files": "php.settings",
     "uploads": "php.settings",
 }
+MADE_ANEW = "fpmjail configure {site}; else: journalctl -u {service}"
 REMEDIES = {
     "bind": "systemctl restart {service}",
     "fonts": "apt install --reinstall fonts-dejavu-core; then: fpmjail refresh",
@@ -83,6 +100,9 @@ REMEDIES = {
     "timezones": "apt install --reinstall tzdata; then: fpmjail refresh",
     "tls": "apt install --reinstall ca-certificates openssl; then: fpmjail refresh",
     "services": "apt install netbase; then: fpmjail refresh",
+    "sessions": MADE_ANEW,
+    "temporary-files": MADE_ANEW,
+    "uploads": MADE_ANEW,
 }
 
 
@@ -95,6 +115,8 @@ def judge_capability(site: Site, result: Result, beyond: Result | None = None) -
     if result.passed:
         return Finding("capability", result.capability, Level.GOOD, seen, "", place, words, verdict)
     fix = REMEDIES.get(result.capability, "fpmjail refresh; else: journalctl -u {service}")
+    if verdict is Verdict.JAIL and fix.endswith("fpmjail refresh"):  # the server has what the jail has lost
+        fix = f"fpmjail refresh --verify; else: {fix}"
     if not result.answered:
         shut_out = result.findings == (probe.SHUT_OUT,)
         fix = f"add {probes_of(site)} to open_basedir" if shut_out else "systemctl status {units}"
@@ -398,14 +420,13 @@ def judge_account(site: Site, fault: places.SiteFault | None, passwd: str | None
     return own, ruled("account", "passwd in the jail", strangers, f"knows {site.user.name} only", again)
 
 
-def judge_server(outside: Sequence[str], lacks: vhost.Lacks, site: Site) -> tuple[Finding, ...]:
+def judge_server(outside: Sequence[doors.Door], lacks: vhost.Lacks, site: Site) -> tuple[Finding, ...]:
     """The web server can be a way around every jail, and one that lacks something serves less than it should."""
     whole = ruled("web", site.web.server, lacks.words, "has all that the site needs of it", lacks.fix)
     if not outside:
         return whole, good("web", "PHP outside jails", f"none runs as {WEB_USER}")
-    seen = f"{'; '.join(outside)}: run as {WEB_USER}, which may connect to every site"
-    pool = "move www.conf out of pool.d and reload" if site.shared else "systemctl disable --now"
-    fix = f"switch off what is not used: a2dismod, {pool} phpX.Y-fpm"
+    seen = f"{'; '.join(door.words for door in outside)}: run as {WEB_USER}, which may connect to every site"
+    fix = f"if nothing needs it: {'; '.join(door.close for door in outside)}"
     return whole, warning("web", "PHP outside jails", seen, fix)
 
 
@@ -563,7 +584,7 @@ def check_web(layout: Layout, site: Site) -> tuple[Finding, ...]:
     visits = facts.visits(site, certified) if live else ()
     unwatched = [unit for unit in site.units.paths if live and not systemd.active(unit)]
     return (
-        *judge_server(facts.php_outside(layout), web.lacks(layout, site), site),
+        *judge_server(doors.look(layout), web.lacks(layout, site), site),
         judge_htaccess(site),
         *judge_certificate(site, certified, unwatched),
         *(judge_visit(site, visit) for visit in visits),

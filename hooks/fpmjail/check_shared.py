@@ -16,6 +16,11 @@ from fpmjail.mounts import Mount
 from fpmjail.probe import Result, printable
 from fpmjail.site import Site
 
+NSCD = ("/var/cache/nscd/passwd", "/var/cache/nscd/group")
+WITHOUT_NSCD = (
+    r"sed -i -E 's/^(\s*enable-cache\s+(passwd|group)\s+)yes/\1no/' /etc/nscd.conf && systemctl restart nscd"
+    r" && systemctl reload"
+)
 SEALED = ("ro", "nosuid", "nodev")
 
 
@@ -64,7 +69,8 @@ def judge_no_php(layout: Layout, site: Site) -> tuple[Finding]:
 def check_pool(layout: Layout, site: Site, master: Master | None) -> tuple[Finding, ...]:
     """Debian's master, its pools, the neighbours."""
     waiting, fault = shared.waiting(layout, site), pools.fault(layout, site.php.version)
-    return judge_master(site, master), judge_pool(site, waiting, fault), *check_neighbours(layout, site)
+    judged = (judge_master(site, master), judge_accounts(site, master), judge_pool(site, waiting, fault))
+    return (*judged, *check_neighbours(layout, site))
 
 
 def lost_directories(site: Site) -> tuple[str, ...]:
@@ -144,6 +150,15 @@ def judge_master(site: Site, master: Master | None) -> Finding:
         return bad("generation", "master", f"{unit} does not run", f"systemctl status {unit}; fpmjail reload")
     wrong = [f"maps {path}" for path in facts.deleted(master.mapped)]
     return ruled("generation", "master", wrong, f"{unit} maps no file that an upgrade replaced", "fpmjail refresh")
+
+
+def judge_accounts(site: Site, master: Master | None) -> Finding:
+    """A master that finds nscd(8) when it starts maps its tables of accounts, and so does every worker in a chroot."""
+    unit = site.units.service
+    mapped = {path.removesuffix(" (deleted)") for path in master.mapped} if master else set()
+    wrong = [f"{unit} maps {path}" for path in NSCD if path in mapped]
+    seen = [f"{', '.join(wrong)}, so scripts can ask for every account of this server"] if wrong else []
+    return ruled("pool", "accounts", seen, "scripts know the site's own alone", f"{WITHOUT_NSCD} {unit}")
 
 
 def judge_pool(site: Site, waiting: str | None, fault: str | None) -> Finding:

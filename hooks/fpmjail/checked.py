@@ -26,7 +26,7 @@ class Summary:
     warning: int
 
     def __str__(self) -> str:
-        counts = ((self.bad, "bad"), (self.warning, "warning"))
+        counts = ((self.bad, "bad"), (self.warning, "warning" if self.warning == 1 else "warnings"))
         return ", ".join(f"{count} {word}" for count, word in counts if count) or "good"
 
 

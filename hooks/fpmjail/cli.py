@@ -207,7 +207,7 @@ def files(arguments: argparse.Namespace, layout: Layout) -> int:
     try:
         site = sites.load(layout.sites / arguments.site / "site.json")
     except sites.SiteError as error:
-        complain(str(error))
+        complain(f"{arguments.site}: {error}")
         return 1
     manifest = image.read_manifest(layout, site.profile.id, image.current(layout, site.profile.id))
     if manifest is None:
@@ -345,6 +345,15 @@ def split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     return words[:end], words[end + 1 :]
 
 
+def bare_command(words: Sequence[str]) -> bool:
+    """True for `exec SITE COMMAND` without the `--` between them."""
+    if words[:1] != ["exec"]:
+        return False
+    rest = [word for word in words[1:] if not word.startswith("-")]
+    values = sum(word == "--cwd" for word in words)
+    return len(rest) - values > 1
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; an error of the system is a sentence, not a traceback."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -382,6 +391,9 @@ def plugin(words: Sequence[str]) -> int:
 def run(words: Sequence[str]) -> int:
     """Parse the command line and do what it asks for."""
     ours, command = split(words)
+    if bare_command(ours):
+        complain("put -- before the command: fpmjail exec SITE -- php -v")
+        return 2
     arguments = parser().parse_args(ours)
     if command:
         arguments.command = tuple(command)

@@ -211,14 +211,3 @@ def _connected(domain: str, port: int, secure: bool) -> socket.socket:
     except OSError:
         plain.close()
         raise
-
-
-def php_outside(layout: Layout) -> tuple[str, ...]:
-    """The ways in which this host runs PHP or programs as www-data, outside of every jail."""
-    pools = [path.parts[-4] for path in layout.host("/etc/php").glob("*/fpm/pool.d/www.conf")]
-    modules = layout.host("/etc/apache2/mods-enabled").glob("*.load")
-    running = (version for version in sorted(pools) if systemd.active(f"php{version}-fpm.service"))
-    return (
-        *(f"Debian's www pool of PHP {version}" for version in running),
-        *(f"Apache's module {path.stem}" for path in sorted(modules) if path.stem.startswith(("php", "cgi"))),
-    )

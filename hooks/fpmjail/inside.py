@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from fpmjail import sandbox, state, systemd
+from fpmjail import release, sandbox, state, systemd
 from fpmjail import site as sites
 from fpmjail.host import Host
 from fpmjail.layout import Layout
@@ -52,7 +52,7 @@ def ready(layout: Layout, name: str) -> Site:
     site = sites.load(layout.sites / name / "site.json")
     known = state.read(layout, name)
     if known is None:
-        raise NotInside(f"it is not configured: dpkg --configure {site.package}")
+        raise NotInside(f"it is not configured: {release.finish(layout, site)}")
     if known.disabled:
         raise NotInside(f"it is switched off: fpmjail enable {name}")
     if not systemd.running():

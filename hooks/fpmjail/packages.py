@@ -92,6 +92,14 @@ def unfinished(packages: Iterable[str], root: Path = Path("/"), enough: frozense
     return [name for name in names if states.get(name, "not-installed") not in enough]
 
 
+def installed(package: str, root: Path = Path("/")) -> bool:
+    """True when dpkg has nothing more to do for a package; in its own maintainer scripts it is not."""
+    try:
+        return not unfinished([package], root)
+    except PackageError:
+        return False
+
+
 def needs(patterns: Iterable[str], root: Path = Path("/")) -> dict[str, tuple[str, ...]]:
     """{package: its relations} of those that are there, among all whose names match; a relation is as Depends: and
     Pre-Depends: have it (deb-control(5)). Raises PackageError."""

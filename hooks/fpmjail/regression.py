@@ -2,8 +2,8 @@
 """Did a new generation make anything worse? The check of the running sites before the switch and after it.
 
 A site that was bad before cannot speak against the new generation, nor can a fault that it had before, nor a database
-server, nor a program: the scratch jail has tried those that work on the server itself. Sites that do not run are not
-woken: they are behind the same image, which the scratch jail has proven.
+server or nscd, nor a program: the scratch jail has tried those that work on the server itself. Sites that do not run
+are not woken: they are behind the same image, which the scratch jail has proven.
 
 Only more than half of the sites can bring the old generation back. One site's code decides what its own check finds,
 and whoever owns it must not keep a security upgrade from its neighbours.
@@ -21,7 +21,7 @@ from fpmjail.layout import Layout
 from fpmjail.masters import Master
 from fpmjail.site import SERVER_DIRECTORIES
 
-NO_REASON = frozenset({*SERVER_DIRECTORIES, "programs"})
+NO_REASON = frozenset({*SERVER_DIRECTORIES, "programs", "accounts"})
 PHP = ("capability", "php")
 AGAIN = 1.0  # seconds until the second look: what passes by itself is no reason to go back
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+from fpmjail import packages
 from fpmjail.layout import Layout
 from fpmjail.site import Site
 
@@ -34,7 +35,16 @@ def stranger(layout: Layout, site: Site) -> str | None:
 
 def way_back(layout: Layout, site: Site) -> str:
     """What is left of a site whose package goes, and how it comes back."""
-    return f"its data stays in {site.paths.base}; to have it back: {stranger(layout, site) or install(site)}"
+    again = f"fpmjail configure {site.name}" if packages.installed(site.package, layout.root) else install(site)
+    return f"its data stays in {site.paths.base}; to have it back: {stranger(layout, site) or again}"
+
+
+def finish(layout: Layout, site: Site) -> str:
+    """The command that configures a site of which nothing is known: an installation that failed is dpkg's to finish,
+    a site that was taken out by hand is not."""
+    if packages.installed(site.package, layout.root):
+        return f"fpmjail configure {site.name}"
+    return f"dpkg --configure {site.package}"
 
 
 def install(site: Site) -> str:

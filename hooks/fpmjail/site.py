@@ -32,6 +32,13 @@ class SiteError(Exception):
         self.problem = problem
 
 
+class NoSuchSite(SiteError):
+    """No package has brought a site of this name."""
+
+    def __str__(self) -> str:
+        return self.problem
+
+
 def within(jail: Path, path: Path) -> Path:
     """A path of the host as the chroot `jail` shows it."""
     return Path("/") / path.relative_to(jail)
@@ -303,6 +310,8 @@ def load(path: Path) -> Site:
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)
     except OSError as error:
+        if not path.parent.is_dir():
+            raise NoSuchSite(name, "no such site; see: fpmjail status") from None
         raise SiteError(name, f"cannot be read: {error.strerror}") from None
     if len(content) > _LARGEST:
         raise SiteError(name, f"is larger than {_LARGEST} bytes")

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from fpmjail import capability, checked, cron, dropin, facts, fpm, holds, image, release, run, state, systemd, web
+from fpmjail import capability, checked, cron, doors, dropin, fpm, holds, image, release, run, state, systemd, web
 from fpmjail import site as sites
+from fpmjail.doors import Door
 from fpmjail.layout import Layout
 from fpmjail.site import Profile, Site
 
@@ -62,7 +63,7 @@ class Status:
     sites: tuple[SiteRow, ...]
     images: tuple[ImageRow, ...]
     warnings: tuple[str, ...]
-    doors: tuple[str, ...]
+    doors: tuple[Door, ...]
     removed: tuple[str, ...] = ()
 
     @property
@@ -83,7 +84,7 @@ def look(layout: Layout) -> Status:
         tuple(site_row(layout, site, service_word(site, states)) for site in found),
         tuple(image_row(layout, profile, found) for _, profile in sorted(profiles.items())),
         (*map(str, errors), *map(str, problems)),
-        facts.php_outside(layout) if systemd.running() else (),
+        doors.look(layout) if systemd.running() else (),
         removed(layout),
     )
 
@@ -137,7 +138,7 @@ def site_warnings(layout: Layout, site: Site, known: state.State | None) -> tupl
     """What an admin should do about a site."""
     foreign = tuple(filter(None, (release.stranger(layout, site),)))
     if known is None:
-        return (*foreign, f"not configured: dpkg --configure {site.package}")
+        return (*foreign, f"not configured: {release.finish(layout, site)}")
     return (*foreign, *unapplied(layout, site, known), *refusals(known), *pool_warnings(layout, site, known))
 
 
@@ -241,10 +242,17 @@ def is_on(layout: Layout, site: Site) -> bool:
 
 
 def check_site(layout: Layout, site: Site, host: outside.Host | None = None) -> tuple[Finding, ...]:
-    """Everything that `fpmjail check` finds about a site; `host` is asked the same outside of the jail."""
+    """Everything that `fpmjail check` finds about a site; `host` is asked the same outside of the jail.
+
+    One that is switched off has nothing that could be asked.
+    """
     from fpmjail import check
+    from fpmjail.finding import warning
 
     known = state.read(layout, site.name) or state.State()
+    if known.disabled:
+        seen = "it is switched off: no virtual host, no PHP, no jobs"
+        return (warning("site", "switched off", seen, f"fpmjail enable {site.name}"),)
     return check.check(layout, site, (*unapplied(layout, site, known), *refusals(known)), host)
 
 
@@ -286,7 +294,10 @@ def text(seen: Status) -> str:
         *(f"site {row.name}: {words}" for row in seen.sites for words in row.warnings),
         *(f"image {row.profile}: {words}" for row in seen.images for words in row.warnings),
         *seen.warnings,
-        *(f"{door} runs as www-data, outside every jail; close it if nothing needs it" for door in seen.doors),
+        *(
+            f"{door.words} runs as www-data, outside every jail; if nothing needs it: {door.close}"
+            for door in seen.doors
+        ),
         *(
             f"site {name} was removed, its data stays; to have it back: apt install site-{name}-jail; "
             f"to forget it: apt purge site-{name}-jail"

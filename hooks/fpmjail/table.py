@@ -15,6 +15,7 @@ from fpmjail.finding import NOT_ASKED, Finding, Level, Verdict
 from fpmjail.probe import printable
 
 GAP = "  "
+NARROWEST_FIX = 32  # below the tables the way out stands once more, in whole lines
 NARROWEST = 24  # a last column narrower than this is not wrapped: lines would be longer than they are wide
 LONGEST_CELL = 2000
 COLOURS = {Level.GOOD: "32", Level.WARNING: "33", Level.BAD: "1;31"}
@@ -81,7 +82,7 @@ def capabilities(found: Sequence[Finding], width: int = 100) -> str:
     ]
     headers = ("CAPABILITY", "OUTSIDE", "JAIL", "VERDICT", "LINE")
     left = sum(max(map(len, column)) + len(GAP) for column in zip(headers, *rows, strict=True))
-    if width - left < NARROWEST or all(one.good for one in found):
+    if width - left < NARROWEST_FIX or all(one.good for one in found):
         return render(headers, rows, width)
     fixes = [one.fix or "-" for one in found]
     return render((*headers, "HOW TO FIX"), [(*row, fix) for row, fix in zip(rows, fixes, strict=True)], width)
@@ -118,4 +119,5 @@ def _remedy(one: Finding, width: int) -> list[str]:
 def summary(found: Sequence[Finding]) -> str:
     """One line: how many of each verdict."""
     counts = {level: sum(one.level is level for one in found) for level in Level}
-    return ", ".join(f"{count} {level.value}" for level, count in counts.items() if count or level is Level.GOOD)
+    shown = [(count, level) for level, count in counts.items() if count or level is Level.GOOD]
+    return ", ".join(f"{count} {level.value}{'s' * (level is Level.WARNING and count > 1)}" for count, level in shown)

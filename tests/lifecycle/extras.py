@@ -24,6 +24,14 @@ def debs(release: str, packages: Iterable[str]) -> list[Path]:
     return _fetched(trees.base_tree(release), release, "install", packages)
 
 
+def again(release: str, packages: Iterable[str]) -> list[Path]:
+    """The .debs of packages that the base tree has, for a server that installs them once more.
+
+    Raises RuntimeError as `debs` does.
+    """
+    return _fetched(trees.base_tree(release), release, "reinstall", packages)
+
+
 def release_upgrade(before: str, after: str, packages: Iterable[str]) -> list[Path]:
     """The .debs with which a server of `before` becomes one of `after`, with these packages of `after` on top.
 

@@ -160,6 +160,7 @@ def test_a_directory_can_be_chosen(server: Server) -> None:
         (("example", "--cwd", "nowhere", "--", "php"), f"the jail has no directory {ROOT}/nowhere", 1),
         (("nobody", "--", "php"), "nobody: no such site; see: fpmjail status", 1),
         (("example",), "which command? fpmjail exec example -- php -v", 2),
+        (("example", "php", "-v"), "put -- before the command: fpmjail exec SITE -- php -v", 2),
     ],
 )
 def test_what_cannot_run_is_said_in_a_sentence(
@@ -311,6 +312,8 @@ def test_disable_stops_jobs_commands_and_sftp_until_enable(server: Server) -> No
     session.communicate(timeout=20)
     assert not transfer(server, "pwd").good and not server.exists(DROP_IN)
     assert "it is switched off: fpmjail enable example" in execute(server, "php", "-v").stderr
+    checked = server.run("fpmjail", "check", "example").stdout
+    assert "it is switched off: no virtual host" in checked and "fpmjail enable example" in checked
     server.run("systemctl", "start", timer("slow"))  # as a boot does
     assert unit(server, timer("slow"), "ActiveState")["ActiveState"] == "inactive"
     server.run("fpmjail", "enable", "example")
@@ -330,6 +333,18 @@ def test_a_new_version_changes_and_drops_jobs_and_an_administrators_choice_stays
     assert "2040-01-01 02:30:00" in listed and timer("slower") in listed, listed
     assert timer("slow") not in listed and timer("bad") not in listed
     assert not server.exists(f"/etc/systemd/system/timers.target.wants/{timer('slow')}")
+
+
+def test_a_site_that_was_taken_out_by_hand_comes_back_with_the_command_that_is_said(server: Server) -> None:
+    command = "fpmjail configure example"
+    assert f"to have it back: {command}" in server.run("fpmjail", "remove", "example").stdout
+    assert f"not configured: {command}" in execute(server, "php", "-v").stderr
+    assert f"site example: not configured: {command}" in server.run("fpmjail", "status", check=False).stdout
+    server.shell(command)
+    assert transfer(server, "pwd").good and server.faults() == []
+    for action in ("configure", "remove", "enable", "disable", "files"):
+        answer = server.run("fpmjail", action, "nowhere", check=False)
+        assert (answer.returncode, answer.stderr) == (1, "fpmjail: nowhere: no such site; see: fpmjail status\n")
 
 
 def test_remove_ends_everything_and_closes_the_door(server: Server) -> None:

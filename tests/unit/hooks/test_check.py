@@ -12,6 +12,7 @@ import pytest
 
 from fpmjail import check, facts, probe
 from fpmjail.cron import Fate
+from fpmjail.doors import Door
 from fpmjail.facts import Entry, Master, Process, Visit
 from fpmjail.finding import Finding, Level, origin, ruled
 from fpmjail.mounts import Mount
@@ -344,9 +345,9 @@ def test_the_account_is_the_site_s_alone_inside_and_outside() -> None:
 def test_missing_modules_and_php_outside_of_jails_are_named() -> None:
     assert levels(check.judge_server((), Lacks((), ""), SITE)) == ["good", "good"]
     lacks = Lacks(("the module headers is off",), "a2enmod headers")
-    whole, outside = check.judge_server(("Debian's www pool of PHP 8.4",), lacks, SITE)
+    whole, outside = check.judge_server((Door("Debian's www pool", "disable it"),), lacks, SITE)
     assert (whole.level, whole.name, whole.fix) == (Level.BAD, "apache", "a2enmod headers")
-    assert outside.level is Level.WARNING
+    assert outside.level is Level.WARNING and outside.fix == "if nothing needs it: disable it"
 
 
 def test_the_open_htaccess_is_a_warning() -> None:

@@ -301,6 +301,10 @@ def test_a_process_is_in_the_chroot_or_sealed(site: Site, process: Process, word
 def test_debians_master_runs_and_maps_no_replaced_file(site: Site) -> None:
     assert check_shared.judge_master(site, None).level is Level.BAD
     assert check_shared.judge_master(site, Master(1, ("/usr/lib/libc.so.6", "/dev/zero (deleted)"), ())).good
+    assert check_shared.judge_accounts(site, Master(1, ("/usr/lib/libc.so.6",), ())).good
+    shown = check_shared.judge_accounts(site, Master(1, ("/var/cache/nscd/passwd (deleted)",), ()))
+    assert shown.level is Level.BAD and "maps /var/cache/nscd/passwd, so scripts" in shown.seen
+    assert shown.fix.endswith("systemctl restart nscd && systemctl reload php8.4-fpm.service")
     seen = check_shared.judge_master(site, Master(1, ("/usr/lib/libc.so.6 (deleted)",), ())).seen
     assert "maps /usr/lib/libc.so.6 (deleted)" in seen
 
