@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,13 +91,28 @@ class Archive:
     def save(self, publish: Publish) -> None:
         """Write a publish into the history."""
         facts = {
-            **asdict(publish),
+            "number": publish.number,
+            "date": publish.date,
+            "reason": publish.reason,
+            "origin": publish.origin,
+            "label": publish.label,
+            "packages": [_row(package) for package in publish.packages],
             "highest": [[*line, *known] for line, known in sorted(publish.highest.items())],
-            "packages": [[p.name, p.version, p.architecture, p.release, p.sha256] for p in publish.packages],
         }
         file = self.history_file(publish.number)
         file.parent.mkdir(exist_ok=True)
         write_whole(file, json.dumps(facts) + "\n")
+
+    def only_in(self, number: int, others: Sequence[int]) -> set[Package]:
+        """Return the packages that a publish has, and none of some others; the first of these has most of them."""
+        found = set(self.read(number).packages)
+        for index, other in enumerate(others):
+            if found and index == 0:
+                found -= set(self.read(other).packages)
+            elif found:  # many times faster than to understand it all, for the few that are left
+                text = self.history_file(other).read_text()
+                found = {package for package in found if json.dumps(_row(package)) not in text}
+        return found
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -155,6 +170,10 @@ def _settings(facts: dict[str, Any]) -> Settings:
     if settings.keep < 1 or settings.validity < 0:
         raise ValueError("keep is at least 1, validity at least 0")
     return settings
+
+
+def _row(package: Package) -> list[str]:
+    return [package.name, package.version, package.architecture, package.release, package.sha256]
 
 
 def _publish(facts: dict[str, Any]) -> Publish:
