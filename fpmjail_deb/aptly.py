@@ -15,7 +15,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from fpmjail_deb import keyring
 from fpmjail_deb.archive import Archive, write_whole
 from fpmjail_deb.external import ExternalError, run
 from fpmjail_deb.indexing import ARCHITECTURES
@@ -134,7 +133,7 @@ def _switch(aptly: Aptly, release: str, snapshot: str) -> None:
 def _copy_keyrings(archive: Archive, settings: Settings, new: Publish) -> None:
     """Let each release's keyring package be found under a name that never changes."""
     for package in new.packages:
-        if package.name == keyring.package_name(settings):
+        if package.name == settings.keyring:
             source = archive.root / "keyrings" / package.file_name
             made = archive.public / f".{package.name}_{package.release}.new"
             made.unlink(missing_ok=True)
@@ -146,7 +145,10 @@ def _copy_keyrings(archive: Archive, settings: Settings, new: Publish) -> None:
 def _tidy(aptly: Aptly, served: Publish) -> None:
     """Drop what cannot be gone back to any more."""
     archive = aptly.archive
-    kept = archive.forget(served.number, KEPT_PUBLISHES)
+    stay = archive.remembered(served.number, KEPT_PUBLISHES)
+    for number in {*archive.numbers()} - {*stay}:
+        archive.history_file(number).unlink()
+    kept = [archive.read(number) for number in stay]
     for release in served.releases:
         for name in set(aptly.snapshots(release)) - {aptly.snapshot(release, one) for one in kept}:
             aptly.forget("snapshot", "drop", name)

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,24 +91,40 @@ class Archive:
     def save(self, publish: Publish) -> None:
         """Write a publish into the history."""
         facts = {
-            **asdict(publish),
+            "number": publish.number,
+            "date": publish.date,
+            "reason": publish.reason,
+            "origin": publish.origin,
+            "label": publish.label,
+            "packages": [_row(package) for package in publish.packages],
             "highest": [[*line, *known] for line, known in sorted(publish.highest.items())],
-            "packages": [[p.name, p.version, p.architecture, p.release, p.sha256] for p in publish.packages],
         }
         file = self.history_file(publish.number)
         file.parent.mkdir(exist_ok=True)
         write_whole(file, json.dumps(facts) + "\n")
 
-    def forget(self, served: int, before: int) -> tuple[Publish, ...]:
-        """Delete publishes that cannot be gone back to, or never came to be; return those that stay, the last served.
+    def remembered(self, served: int, before: int) -> list[int]:
+        """Return the numbers of the publishes that can be gone back to, the served one last.
 
-        `before` is how many stay before the one that is served.
+        `before` is how many stay before it. Compared is what is written of their packages, which is many times faster
+        than to understand it.
         """
-        numbers = self.numbers()
-        stay = remembered([self.read(number) for number in numbers if number <= served], before)
-        for number in {*numbers} - {one.number for one in stay}:
-            self.history_file(number).unlink()
-        return stay
+        numbers = (number for number in self.numbers() if number <= served)
+        return remembered([(number, self._packages_text(number)) for number in numbers], before)
+
+    def _packages_text(self, number: int) -> str:
+        return self.history_file(number).read_text().partition('"packages": ')[2].partition('"highest": ')[0]
+
+    def only_in(self, number: int, others: Sequence[int]) -> set[Package]:
+        """Return the packages that a publish has, and none of some others; the nearest of these has most of them."""
+        found = set(self.read(number).packages)
+        nearest, *rest = sorted(others, key=lambda other: abs(other - number))
+        found -= set(self.read(nearest).packages)
+        for other in rest:
+            if found:  # many times faster than to understand it all, for the few that are left
+                text = self.history_file(other).read_text()
+                found = {package for package in found if json.dumps(_row(package)) not in text}
+        return found
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -166,6 +182,10 @@ def _settings(facts: dict[str, Any]) -> Settings:
     if settings.keep < 1 or settings.validity < 0:
         raise ValueError("keep is at least 1, validity at least 0")
     return settings
+
+
+def _row(package: Package) -> list[str]:
+    return [package.name, package.version, package.architecture, package.release, package.sha256]
 
 
 def _publish(facts: dict[str, Any]) -> Publish:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import yaml
 
 from fpmjail_deb.errors import DescriptionError, Problem, quote
-from fpmjail_deb.site import Location
+from fpmjail_deb.location import Location
 
 LARGEST = 128 * 1024
 """The most bytes of a description; a hundred times a long one."""

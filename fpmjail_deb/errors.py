@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fpmjail_deb.site import Location
+from fpmjail_deb.location import Location
 
 LONGEST_QUOTE = 60
 

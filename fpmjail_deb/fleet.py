@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from fpmjail_deb import names
 from fpmjail_deb.errors import Problem, quote
-from fpmjail_deb.site import Location, Site, WebServer
+from fpmjail_deb.location import Location
+from fpmjail_deb.site import Site, WebServer
 
 Claim = tuple[str, str]
 """What only one site can have: a kind, and the one thing of that kind."""

@@ -19,7 +19,8 @@ from fpmjail_deb.description import problems_of_defaults, read_site
 from fpmjail_deb.document import Mapping
 from fpmjail_deb.errors import DescriptionError, Problem, UsageError, printable
 from fpmjail_deb.layers import FILE_NAMES, layered, shareable
-from fpmjail_deb.site import Location, Site
+from fpmjail_deb.location import Location
+from fpmjail_deb.site import Site
 
 SUFFIXES = (".yaml", ".yml")
 

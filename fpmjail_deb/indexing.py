@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""EFFECT: writes the indexes of a publish: Packages, Release, signatures, and every index under its hash.
+"""EFFECT: writes the indexes of a publish: Packages, Release, and every index under its hash.
 
 A package's paragraph is taken from the publish before, if it is in there: apt-ftparchive opens new packages only.
 """
@@ -11,13 +11,13 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from fpmjail_deb.errors import BuildError
 from fpmjail_deb.external import run
 from fpmjail_deb.repository import Package, Publish, Settings
-from fpmjail_deb.signing import Key
 
 ARCHITECTURES = ("amd64", "arm64")
 """Those that servers may have; more if there are packages for them. A server of none would be told that with every
@@ -25,17 +25,25 @@ update."""
 
 COMPONENT = "main"
 DAY = 24 * 3600
+_HASH = re.compile(r"^ ([0-9a-f]{64}) +[0-9]+ ([\w./-]+)$", re.MULTILINE)
 
 Paragraphs = Mapping[str, str]
 """Paragraphs of Packages files, by the path of the package."""
 
 
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A file that a Release file names; `name` is its path from there."""
+
+    name: str
+    size: int
+    sha256: str
+
+
 def paragraphs_of(dists: Path) -> Paragraphs:
     """Return the paragraphs of a publish's indexes."""
-    found: dict[str, str] = {}
-    for index in sorted(dists.glob("*/*/binary-*/Packages")):
-        found |= _split(index.read_text())
-    return found
+    texts = {index.read_text() for index in dists.glob("*/*/binary-*/Packages")}
+    return {path: paragraph for text in texts for path, paragraph in _split(text).items()}
 
 
 def paragraphs_from(tree: Path) -> Paragraphs:
@@ -44,70 +52,121 @@ def paragraphs_from(tree: Path) -> Paragraphs:
 
 
 def _split(text: str) -> Paragraphs:
-    paragraphs = (paragraph for paragraph in text.split("\n\n") if paragraph.strip())
-    return {_field(paragraph, "Filename"): paragraph.strip("\n") for paragraph in paragraphs}
+    paragraphs = (paragraph.strip("\n") for paragraph in text.split("\n\n"))
+    return {_field(paragraph, "Filename"): paragraph for paragraph in paragraphs if paragraph}
 
 
 def _field(paragraph: str, name: str) -> str:
-    found = re.search(rf"^{name}: (.*)$", paragraph, re.MULTILINE)
+    """Return the value of a field; lines that go on with another one begin with a space."""
+    _, found, rest = f"\n{paragraph}".partition(f"\n{name}: ")
     if not found:
         raise BuildError(f"apt-ftparchive wrote a paragraph without {name}: {paragraph[:80]!r}")
-    return found[1]
+    return rest.partition("\n")[0]
 
 
-def check_paragraphs(packages: Iterable[Package], paragraphs: Paragraphs) -> None:
-    """Raises BuildError when a package has no paragraph, or is not what it was when it was read first."""
-    for package in packages:
-        paragraph = paragraphs.get(package.path)
+def chosen(packages: Iterable[Package], paragraphs: Paragraphs) -> Mapping[Package, str]:
+    """Return the paragraph of each package, in their order.
+
+    Raises BuildError when a package has none, or is not what it was when it was read first.
+    """
+    found = {package: paragraphs.get(package.path) for package in packages}
+    for package, paragraph in found.items():
         if paragraph is None or _field(paragraph, "SHA256") != package.sha256:
             raise BuildError(f"{package} changed while it was published", "publish it again")
+    return {package: paragraph for package, paragraph in found.items() if paragraph}
 
 
-def write(dists: Path, publish: Publish, paragraphs: Paragraphs, settings: Settings, key: Key) -> None:
-    """Write the indexes of all releases into an empty directory, signed."""
-    for release in publish.releases:
-        packages = [package for package in publish.packages if package.release == release]
-        suite = dists / release
-        architectures = sorted({*ARCHITECTURES, *(one.architecture for one in packages)} - {"all"})
-        for architecture in architectures:
-            _write_packages(suite / COMPONENT / f"binary-{architecture}", architecture, packages, paragraphs)
-        _write_release(suite, release, architectures, publish, settings)
-        key.sign(suite / "Release")
-        for index in _indexes(suite):
-            _link(index, index.parent / "by-hash/SHA256" / hashlib.sha256(index.read_bytes()).hexdigest())
+def write(
+    dists: Path, publish: Publish, paragraphs: Mapping[Package, str], settings: Settings, before: Path
+) -> list[Path]:
+    """Write the indexes of all releases into an empty directory; return the Release files that are to be signed.
 
-
-def _write_packages(place: Path, architecture: str, packages: Sequence[Package], paragraphs: Paragraphs) -> None:
-    chosen = (paragraphs[one.path] for one in packages if one.architecture in (architecture, "all"))
-    text = "".join(f"{paragraph}\n\n" for paragraph in chosen).encode()
-    place.mkdir(parents=True)
-    (place / "Packages").write_bytes(text)
-    (place / "Packages.gz").write_bytes(gzip.compress(text, 6, mtime=0))
+    A release in which nothing changed keeps what was signed `before`, with its time: its servers see at once that there
+    is nothing to fetch. Where nothing changed at all, everything is to be signed again.
+    """
+    releases = {release: _write_release(dists / release, release, publish, paragraphs, settings)
+                for release in publish.releases}  # fmt: skip
+    kept = [name for name, text in releases.items() if _undated(text) == _undated(_read(before / name / "Release"))]
+    changed = [name for name in releases if name not in kept] or list(releases)
+    for name in (name for name in releases if name not in changed):
+        _keep(dists / name, before / name)
+    return [dists / name / "Release" for name in changed]
 
 
 def _write_release(
-    suite: Path, release: str, architectures: Sequence[str], publish: Publish, settings: Settings
-) -> None:
+    suite: Path, release: str, publish: Publish, paragraphs: Mapping[Package, str], settings: Settings
+) -> str:
+    """Write Packages files and the Release file of one release; return what that says."""
+    mine = {package: paragraph for package, paragraph in paragraphs.items() if package.release == release}
+    architectures = sorted({*ARCHITECTURES, *(package.architecture for package in mine)} - {"all"})
+    indexes = _write_packages(suite, architectures, mine)
+    for index in indexes:
+        _link(suite / index.name, (suite / index.name).parent / "by-hash/SHA256" / index.sha256)
+    text = _release(release, architectures, indexes, publish, settings)
+    (suite / "Release").write_text(text)
+    for file in (path for path in suite.rglob("*") if path.is_file()):
+        os.utime(file, (publish.date, publish.date))
+    return text
+
+
+def _write_packages(suite: Path, architectures: Iterable[str], mine: Mapping[Package, str]) -> list[Index]:
+    """Write what each architecture has; where all packages are for all of them, it is compressed once."""
+    packed: dict[bytes, bytes] = {}
+    indexes = []
+    for architecture in architectures:
+        chosen = (text for package, text in mine.items() if package.architecture in (architecture, "all"))
+        text = "".join(f"{paragraph}\n\n" for paragraph in chosen).encode()
+        packed[text] = packed.get(text) or gzip.compress(text, 6, mtime=0)
+        for name, content in (("Packages", text), ("Packages.gz", packed[text])):
+            file = suite / COMPONENT / f"binary-{architecture}" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+            sha256 = hashlib.sha256(content).hexdigest()
+            indexes.append(Index(str(file.relative_to(suite)), len(content), sha256))
+    return indexes
+
+
+def _release(
+    release: str, architectures: Iterable[str], indexes: Iterable[Index], publish: Publish, settings: Settings
+) -> str:
+    """Return a Release file, in the order and form of apt-ftparchive(1)."""
+    until = publish.date + settings.validity * DAY
     fields = {
-        "Origin": publish.origin,
-        "Label": publish.label,
-        "Suite": release,
-        "Codename": release,
-        "Date": _date(publish.date),
+        **({"Valid-Until": _date(until)} if settings.validity else {}),
         "Acquire-By-Hash": "yes",
         "Architectures": " ".join(architectures),
+        "Codename": release,
         "Components": COMPONENT,
+        "Date": _date(publish.date),
+        "Label": publish.label,
+        "Origin": publish.origin,
+        "Suite": release,
     }
-    options = [f"-oAPT::FTPArchive::Release::{name}={value}" for name, value in fields.items()]
-    hashes = [f"-oAPT::FTPArchive::{name}=false" for name in ("MD5", "SHA1", "SHA512")]
-    text = run(["apt-ftparchive", *options, *hashes, "release", "."], place=suite)
-    (suite / "Release").write_bytes(_valid_until(publish, settings) + text)
+    lines = [f"{name}: {value}" for name, value in fields.items()]
+    hashes = [f" {index.sha256} {index.size:>16} {index.name}" for index in indexes]
+    return "\n".join([*lines, "SHA256:", *hashes, ""])
 
 
-def _valid_until(publish: Publish, settings: Settings) -> bytes:
-    """Return a field that apt-ftparchive takes from nobody: its own ValidTime counts from its own clock."""
-    until = publish.date + settings.validity * DAY
-    return f"Valid-Until: {_date(until)}\n".encode() if settings.validity else b""
+def _undated(release: str) -> str:
+    """Return a Release file but for its own time. One that says until when it is good is another with every publish."""
+    return re.sub(r"^Date: .*\n", "", release, flags=re.MULTILINE)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def _keep(suite: Path, before: Path) -> None:
+    """Take over what was signed, and the time at which the indexes that it names were new."""
+    date = (before / "Release").stat().st_mtime
+    for file in (path for path in suite.rglob("*") if path.is_file()):
+        os.utime(file, (date, date))
+    for name in ("Release", "InRelease", "Release.gpg"):
+        (suite / name).unlink(missing_ok=True)
+        os.link(before / name, suite / name)
 
 
 def _date(seconds: int) -> str:
@@ -116,15 +175,11 @@ def _date(seconds: int) -> str:
 
 def keep_hashes(dists: Path, before: Path) -> None:
     """Link the indexes of an earlier publish under their hashes: a server that has its InRelease still finds them."""
-    for suite in (one for one in dists.iterdir() if (before / one.name).is_dir()):
-        for index in _indexes(before / suite.name):
-            place = suite / index.parent.relative_to(before / suite.name)
-            if place.is_dir():
-                _link(index, place / "by-hash/SHA256" / hashlib.sha256(index.read_bytes()).hexdigest())
-
-
-def _indexes(suite: Path) -> list[Path]:
-    return sorted(path for path in suite.glob("*/binary-*/Packages*") if path.is_file())
+    for suite in dists.iterdir():
+        for sha256, name in _HASH.findall(_read(before / suite.name / "Release")):
+            index, place = before / suite.name / name, (suite / name).parent
+            if place.is_dir() and index.is_file():
+                _link(index, place / "by-hash/SHA256" / sha256)
 
 
 def _link(file: Path, name: Path) -> None:

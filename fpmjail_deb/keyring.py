@@ -34,14 +34,9 @@ OVERRIDE = """\
 """
 
 
-def package_name(settings: Settings) -> str:
-    """Return the name of the keyring package."""
-    return f"{settings.origin.lower()}-archive-keyring"
-
-
 def plan(settings: Settings, release: Release, key: bytes, version: str, epoch: int) -> PackagePlan:
     """Return the keyring package of a release; `key` is the public one, `epoch` in seconds since 1970."""
-    name = package_name(settings)
+    name = settings.keyring
     file = f"usr/share/keyrings/{name}.asc"
     url = settings.source(release.codename)
     values = {"origin": settings.origin, "url": url, "release": release.codename, "key": file, "package": name}

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import PurePath
 
-from fpmjail_deb.site import Location, Site
+from fpmjail_deb.location import Location
+from fpmjail_deb.site import Site
 
 DEFAULT = "default"
 

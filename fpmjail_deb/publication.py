@@ -9,15 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from fpmjail_deb import aptly, incoming, keyring, publishing, repository
+from fpmjail_deb import incoming, publishing, repository
 from fpmjail_deb.archive import Archive, explained
-from fpmjail_deb.deb import build_package, read_package
+from fpmjail_deb.enrolment import Enrolment
 from fpmjail_deb.errors import BuildError, UsageError
 from fpmjail_deb.publish_options import APTLY
-from fpmjail_deb.release import RELEASES, Release
+from fpmjail_deb.release import RELEASES
 from fpmjail_deb.repository import Change, Incoming, Package, Publish, Settings
-from fpmjail_deb.signing import Key
-from fpmjail_deb.versions import automatic
+from fpmjail_deb.signing import Key, Listing
 
 
 class Keeper(Protocol):
@@ -95,7 +94,8 @@ def initialise(archive: Archive, settings: Settings, now: int) -> Outcome:
         with archive.held():
             archive.save_settings(settings)
             try:
-                return _publish(archive, settings, _last(archive, settings), Request((), now))
+                asked = _key(settings).look()
+                return _publish(archive, settings, _last(archive, settings), Request((), now), asked)
             except BaseException:
                 archive.clear()
                 raise
@@ -116,9 +116,10 @@ def publish(archive: Archive, request: Request) -> Outcome:
     if request.validity and settings.via == APTLY:
         raise UsageError("aptly writes no Valid-Until", "servers take what it publishes for ever")
     with explained(archive.root), archive.held():
+        asked = _key(settings).look()  # gpg looks while we read
         last = _last(archive, settings)
         with _decided(archive, settings, request) as decided:
-            return _publish(archive, decided, last, request)
+            return _publish(archive, decided, last, request, asked)
 
 
 @contextmanager
@@ -137,15 +138,15 @@ def _decided(archive: Archive, settings: Settings, request: Request) -> Iterator
     archive.save_settings(decided)
 
 
-def _publish(archive: Archive, settings: Settings, last: Publish, request: Request) -> Outcome:
-    key = Key(Path(settings.gnupghome), settings.key)
-    warnings = _warnings(key, request.now)
+def _publish(archive: Archive, settings: Settings, last: Publish, request: Request, asked: Listing) -> Outcome:
     repository.check_identity(settings, last)
     _check_removed(request.removed, last)
     found = incoming.find(request.places, request.release, last.packages)
     releases = sorted({*(last.releases or RELEASES), *(one.package.release for one in found)})
+    key, listing = asked.key, asked.text()
+    warnings = _warnings(key, request.now, listing)
     if not request.dry:
-        found += _keyrings(archive, settings, last, key, releases, request.now)
+        found += Enrolment(archive, settings, key, listing).lacking(last, releases, request.now)
     change = repository.decide(last, found, request.keep or settings.keep, request.removed)
     new = repository.follow(last, change.packages, _reason(last, change), request.now)
     warnings += _lacking(new)
@@ -176,8 +177,12 @@ def _lacking(new: Publish) -> tuple[str, ...]:
     )
 
 
-def _warnings(key: Key, now: int) -> tuple[str, ...]:
-    warning = key.warning(now)
+def _key(settings: Settings) -> Key:
+    return Key(Path(settings.gnupghome), settings.key)
+
+
+def _warnings(key: Key, now: int, listing: str) -> tuple[str, ...]:
+    warning = key.warning(now, listing)
     return (warning,) if warning else ()
 
 
@@ -186,7 +191,11 @@ def _write(archive: Archive, settings: Settings, new: Publish, added: Sequence[I
 
 
 def _keeper(settings: Settings) -> Keeper:
-    return aptly if settings.via == APTLY else publishing
+    if settings.via != APTLY:
+        return publishing
+    from fpmjail_deb import aptly
+
+    return aptly
 
 
 def _last(archive: Archive, settings: Settings) -> Publish:
@@ -200,8 +209,8 @@ def roll_back(archive: Archive, number: int | None, now: int, *, dry: bool = Fal
     settings = archive.settings()
     with explained(archive.root), archive.held():
         last = _last(archive, settings)
-        key = Key(Path(settings.gnupghome), settings.key)
-        warnings = _warnings(key, now)
+        key = _key(settings)
+        warnings = _warnings(key, now, key.look().text())
         repository.check_identity(settings, last)
         before = archive.read(_earlier(archive, last, number))
         new = repository.follow(last, before.packages, f"back to {before.number}", now)
@@ -235,34 +244,3 @@ def history(archive: Archive) -> list[Publish]:
     """Return all publishes that can be gone back to, and the one that is served as the last."""
     last = _last(archive, archive.settings())
     return [archive.read(number) for number in archive.numbers() if number <= last.number]
-
-
-def _keyrings(
-    archive: Archive, settings: Settings, last: Publish, key: Key, releases: Iterable[str], now: int
-) -> list[Incoming]:
-    """Return the keyring packages that are not published yet as they have to be."""
-    public = key.public()
-    known = publishing.keyrings(settings, last)
-    made = []
-    for release in (RELEASES[name] for name in releases):
-        before = known.get(release.codename)
-        if before is None or not _still_true(archive, settings, before, public):
-            highest = last.highest.get((release.codename, keyring.package_name(settings), "all"))
-            version = automatic(highest[0].removesuffix(release.suffix) if highest else None, now)
-            made.append(_keyring(archive, settings, release, public, version, now))
-    return made
-
-
-def _still_true(archive: Archive, settings: Settings, package: Package, public: bytes) -> bool:
-    file = archive.root / "keyrings" / package.file_name
-    return file.is_file() and keyring.same(read_package(file), settings, public)
-
-
-def _keyring(
-    archive: Archive, settings: Settings, release: Release, public: bytes, version: str, now: int
-) -> Incoming:
-    plan = keyring.plan(settings, release, public, version, now)
-    place = archive.root / "keyrings"
-    (place / plan.file_name).unlink(missing_ok=True)  # of a publish that was not finished: nobody has it
-    (found,) = incoming.find([build_package(plan, place)], release.codename, ())
-    return found

@@ -111,7 +111,8 @@ def _key(options: argparse.Namespace, home: Path, maintainer: str) -> str:
     """Return the fingerprint of the key that is there, or of a new one."""
     if options.key:
         _wanted(options.key, "--key", FINGERPRINT, "a fingerprint of 40 digits, as gpg --list-secret-keys shows it")
-        signing.Key(home, options.key).warning(int(time.time()))
+        key = signing.Key(home, options.key)
+        key.warning(int(time.time()), key.look().text())
         return str(options.key)
     owner = f"{options.origin} archive signing key <{maintainer.rpartition('<')[2].rstrip('>')}>"
     return signing.create(home, owner, options.expires or "5y").fingerprint

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fpmjail_deb.contents import Code, PackagePlan
+from fpmjail_deb.location import Location
 from fpmjail_deb.names import PACKAGE_FILE
 from fpmjail_deb.origins import Origins
 from fpmjail_deb.plan import Build, plan
 from fpmjail_deb.release import RELEASES, Release
-from fpmjail_deb.site import Location, Site
+from fpmjail_deb.site import Site
 from fpmjail_deb.site_code import read_code
 from fpmjail_deb.site_json import found_in
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from fpmjail_deb import indexing, keyring
+from fpmjail_deb import indexing
 from fpmjail_deb.archive import Archive
 from fpmjail_deb.errors import BuildError
 from fpmjail_deb.repository import KEPT_PUBLISHES, Incoming, Package, Publish, Settings
@@ -36,20 +36,19 @@ def current(archive: Archive) -> int:
 
 def publish(archive: Archive, settings: Settings, new: Publish, incoming: Sequence[Incoming], key: Key) -> None:
     """Make a publish the one that is served. Raises BuildError, and then the one before still is."""
-    tidy(archive, new.number - 1)
+    if _interrupted(archive, new.number - 1):
+        clean(archive, new.number - 1)
     with archive.workshop() as workshop:
         before = archive.public / ".dists" / f"{new.number - 1:06}"
         paragraphs = _paragraphs(archive, new, incoming, before, workshop)
-        indexing.check_paragraphs(new.packages, paragraphs)
         dists = workshop / "dists"
         dists.mkdir()
-        indexing.write(dists, new, paragraphs, settings, key)
-        _date(dists, new.date)
+        key.sign(indexing.write(dists, new, indexing.chosen(new.packages, paragraphs), settings, before))
         for number in range(new.number - 1, new.number - 1 - KEPT_INDEXES, -1):
             indexing.keep_hashes(dists, archive.public / ".dists" / f"{number:06}")
-        _fill_pool(archive, workshop / "pool")
         (archive.public / ".dists").mkdir(exist_ok=True)
         dists.rename(archive.public / ".dists" / f"{new.number:06}")
+        _fill_pool(archive, workshop / "pool")
         archive.save(new)
         _to_disk(archive.root)
         _point(archive.public / "dists", f".dists/{new.number:06}", workshop)
@@ -82,16 +81,6 @@ def _stage(there: Path, incoming: Path | None, target: Path, package: Package) -
         raise BuildError(f"{there} is gone, and {package} cannot be published without it", "publish it again")
 
 
-def _date(tree: Path, date: int) -> None:
-    """Give the indexes the time of their publish, which no other has.
-
-    By it, in whole seconds, a client and a web server find out whether a file is new (If-Modified-Since, RFC 9110).
-    """
-    for file in tree.rglob("*"):
-        if file.is_file():
-            os.utime(file, (date, date))
-
-
 def _fill_pool(archive: Archive, staged: Path) -> None:
     """Move packages into the pool, where nothing that is served needs another file of that name."""
     for file in sorted(path for path in staged.rglob("*.deb") if path.is_file()):
@@ -116,21 +105,47 @@ def _point_to_keyrings(archive: Archive, settings: Settings, new: Publish, works
 
 def keyrings(settings: Settings, publish: Publish) -> Mapping[str, Package]:
     """Return the last keyring package of each release."""
-    name = keyring.package_name(settings)
+    name = settings.keyring
     return {package.release: package for package in publish.packages if package.name == name}
 
 
+def _interrupted(archive: Archive, served: int) -> bool:
+    """Whether a publish ended between its first change outside of the workshop and the switch."""
+    return any(not place.name.isdigit() or int(place.name) > served for place in (archive.public / ".dists").glob("*"))
+
+
 def tidy(archive: Archive, served: int) -> None:
-    """Delete what no publish needs that is kept: packages, indexes, and all of publishes that never came to be."""
-    remembered = archive.forget(served, KEPT_PUBLISHES)
+    """Delete what no publish needs that is kept: packages, then what told of them, and indexes."""
+    kept = archive.remembered(served, KEPT_PUBLISHES)
+    for number in sorted({*archive.numbers()} - {*kept}):
+        for package in archive.only_in(number, kept):
+            _remove(archive.public / package.path, archive.public / "pool")
+        archive.history_file(number).unlink()
+    _tidy_indexes(archive, served)
+
+
+def clean(archive: Archive, served: int) -> None:
+    """Delete all of publishes that never came to be. What tells of them, their indexes, goes last."""
+    for number in archive.numbers():
+        if number > served:
+            archive.history_file(number).unlink()
+    kept = {package.path for number in archive.numbers() for package in archive.read(number).packages}
+    for file in (archive.public / "pool").rglob("*.deb"):
+        if str(file.relative_to(archive.public)) not in kept:
+            _remove(file, archive.public / "pool")
+    _tidy_indexes(archive, served)
+
+
+def _tidy_indexes(archive: Archive, served: int) -> None:
     for place in (archive.public / ".dists").glob("*"):
         if not place.name.isdigit() or not served - KEPT_INDEXES <= int(place.name) <= served:
             shutil.rmtree(place)
-    kept = {package.path for publish in remembered for package in publish.packages}
-    for file in (archive.public / "pool").rglob("*.deb"):
-        if str(file.relative_to(archive.public)) not in kept:
-            file.unlink()
-            _remove_empty(file.parent, archive.public / "pool")
+
+
+def _remove(file: Path, top: Path) -> None:
+    """Delete a file, and the directories above it that are empty then."""
+    file.unlink(missing_ok=True)
+    _remove_empty(file.parent, top)
 
 
 def _remove_empty(directory: Path, top: Path) -> None:

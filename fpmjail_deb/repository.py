@@ -44,6 +44,11 @@ class Settings:
     validity: int = 0
     via: str = APT_FTPARCHIVE
 
+    @property
+    def keyring(self) -> str:
+        """Return the name of the package that enrols a server."""
+        return f"{self.origin.lower()}-archive-keyring"
+
     def source(self, release: str) -> str:
         """Return where the servers of a release find it."""
         return f"{self.url}/{release}" if self.via == APTLY else self.url
@@ -151,8 +156,12 @@ def newest(packages: Iterable[Package], keep: int) -> tuple[Package, ...]:
     lines: dict[Line, list[Package]] = defaultdict(list)
     for package in packages:
         lines[package.line].append(package)
-    ordered = (sorted(found, key=lambda one: Version(one.version)) for _, found in sorted(lines.items()))
+    ordered = (_by_version(found) for _, found in sorted(lines.items()))
     return tuple(package for found in ordered for package in found[-keep:])
+
+
+def _by_version(packages: list[Package]) -> list[Package]:
+    return sorted(packages, key=lambda one: Version(one.version)) if len(packages) > 1 else packages
 
 
 def _reasons(last: Publish, incoming: Sequence[Incoming]) -> Iterator[str]:
@@ -171,9 +180,9 @@ def _reasons(last: Publish, incoming: Sequence[Incoming]) -> Iterator[str]:
 
 
 def highest_of(last: Publish, packages: Iterable[Package]) -> dict[Line, tuple[str, str]]:
-    """Return the highest versions that ever were, with some more packages."""
-    highest = dict(last.highest)
-    for package in packages:
+    """Return the highest versions that ever were, with some more packages; those of the last are among them already."""
+    highest, seen = dict(last.highest), set(last.packages)
+    for package in (one for one in packages if one not in seen):
         known = highest.get(package.line)
         if known is None or Version(package.version) > Version(known[0]):
             highest[package.line] = (package.version, package.sha256)
@@ -187,17 +196,19 @@ def follow(last: Publish, packages: Sequence[Package], reason: str, now: int) ->
     )
 
 
-def remembered(history: Sequence[Publish], before: int) -> tuple[Publish, ...]:
+def remembered(history: Sequence[tuple[int, str]], before: int) -> list[int]:
     """Return what stays of all publishes, the served one last: it, and those to go back to, so many before.
 
-    Of publishes that follow each other with the same packages only the first counts: the others signed again.
+    Each publish is its number and what it has. Of those that follow each other with the same only the first counts:
+    the others signed again.
     """
-    states: list[Publish] = []
-    for one in history:
-        if not states or set(states[-1].packages) != set(one.packages):
-            states.append(one)
-    states = states[-before - 1 :]
-    return tuple(states) if history[-1:] == states[-1:] else (*states, history[-1])
+    states: list[tuple[int, str]] = []
+    for number, content in history:
+        if not states or states[-1][1] != content:
+            states.append((number, content))
+    stay = [number for number, _ in states[-before - 1 :]]
+    served = [number for number, _ in history[-1:]]
+    return stay if stay[-1:] == served else stay + served
 
 
 def later(last: Publish, now: int) -> int:

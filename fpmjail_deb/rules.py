@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from fpmjail_deb import document, names
 from fpmjail_deb.document import Node, Refused, Scalar, join
 from fpmjail_deb.errors import Problem, quote
-from fpmjail_deb.site import Location
+from fpmjail_deb.location import Location
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -7,12 +7,13 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from fpmjail_deb.errors import BuildError
-from fpmjail_deb.external import ExternalError, run
+from fpmjail_deb.external import ExternalError, Started, outputs, run, start
 
 DAY = 24 * 3600
 WARNED_BEFORE = 60 * DAY
@@ -32,12 +33,19 @@ class Key:
         """Return what people call it."""
         return self.fingerprint[-16:]
 
-    def warning(self, now: int) -> str:
+    def look(self) -> Listing:
+        """Begin to ask gpg for what it knows of the key. Raises BuildError when there is no such directory."""
+        if not self.home.is_dir():
+            raise BuildError(f"{self.home} with the key {self.short} is not there", "name another with --gnupghome")
+        command = _command(self.home, "--with-colons", "--list-secret-keys", self.fingerprint)
+        return Listing(self, start(command))
+
+    def warning(self, now: int, listing: str) -> str:
         """Check that it can sign, at a time in seconds since 1970; return what will go wrong soon, or nothing.
 
-        Raises BuildError for a key that is not there, expired, revoked, or from the future.
+        `listing` is gpg's. Raises BuildError for a key that is expired, revoked, or from the future.
         """
-        validity, created, expires = self._facts()
+        validity, created, expires = _facts(listing)
         if created > now:
             seen = _day(now)
             raise BuildError(f"the clock is wrong: it says {seen}, and the key {self.short} is of {_day(created)}")
@@ -50,17 +58,6 @@ class Key:
             return f"the key {self.short} expires on {_day(expires)}; then servers refuse the repository"
         return ""
 
-    def _facts(self) -> tuple[str, int, int]:
-        """Return gpg's letter for its validity, and when it was made and expires, in seconds since 1970."""
-        if not self.home.is_dir():
-            raise BuildError(f"{self.home} with the key {self.short} is not there", "name another with --gnupghome")
-        try:
-            text = _gpg(self.home, "--with-colons", "--list-secret-keys", self.fingerprint).decode()
-        except ExternalError:
-            raise BuildError(f"{self.home} has no secret key {self.short}", "name another with --gnupghome") from None
-        fields = next(line.split(":") for line in text.splitlines() if line.startswith("sec:"))
-        return fields[1] or "-", int(fields[5]), int(fields[6] or 0)
-
     def public(self) -> bytes:
         """Return the public key, in armour, as Signed-By takes it from a file .asc."""
         return _gpg(self.home, "--armor", "--export-options", "export-minimal", "--export", self.fingerprint)
@@ -69,16 +66,47 @@ class Key:
         """Sign something in an empty directory. Raises BuildError when gpg cannot."""
         trial = place / "trial"
         trial.write_text("a trial\n")
-        self.sign(trial)
+        self.sign([trial])
 
-    def sign(self, release: Path) -> None:
-        """Write InRelease and Release.gpg beside a Release file. Raises BuildError when gpg cannot."""
-        options = ("--yes", "--local-user", self.fingerprint, "--digest-algo", "SHA512", *_pinentry(), "--output")
+    def sign(self, releases: Iterable[Path]) -> None:
+        """Write InRelease and Release.gpg beside Release files, all at the same time.
+
+        Raises BuildError when gpg cannot.
+        """
+        commands = [command for release in releases for command in self._signing(release)]
         try:
-            _gpg(self.home, *options, str(release.with_name("InRelease")), "--clearsign", str(release))
-            _gpg(self.home, *options, f"{release}.gpg", "--armor", "--detach-sign", str(release))
+            outputs([start(command) for command in commands])
         except ExternalError as error:
             raise _explained(self.home, self.short, error.words) from error
+
+    def _signing(self, release: Path) -> tuple[list[str], list[str]]:
+        options = ("--yes", "--local-user", self.fingerprint, "--digest-algo", "SHA512", *_pinentry(), "--output")
+        return (
+            _command(self.home, *options, str(release.with_name("InRelease")), "--clearsign", str(release)),
+            _command(self.home, *options, f"{release}.gpg", "--armor", "--detach-sign", str(release)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What gpg is being asked of a key."""
+
+    key: Key
+    gpg: Started
+
+    def text(self) -> str:
+        """Wait for gpg, once; return what it lists. Raises BuildError if there is no such key."""
+        try:
+            return self.gpg.output().decode()
+        except ExternalError:
+            message = f"{self.key.home} has no secret key {self.key.short}"
+            raise BuildError(message, "name another with --gnupghome") from None
+
+
+def _facts(listing: str) -> tuple[str, int, int]:
+    """Return gpg's letter for a key's validity, and when it was made and expires, in seconds since 1970."""
+    fields = next(line.split(":") for line in listing.splitlines() if line.startswith("sec:"))
+    return fields[1] or "-", int(fields[5]), int(fields[6] or 0)
 
 
 def create(home: Path, owner: str, expires: str) -> Key:
@@ -126,7 +154,11 @@ def _pinentry() -> tuple[str, ...]:
 
 
 def _gpg(home: Path, *arguments: str) -> bytes:
-    return run(["gpg", "--homedir", str(home), "--batch", "--no-tty", "--quiet", *arguments])
+    return run(_command(home, *arguments))
+
+
+def _command(home: Path, *arguments: str) -> list[str]:
+    return ["gpg", "--homedir", str(home), "--batch", "--no-tty", "--quiet", *arguments]
 
 
 def _day(seconds: int) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from fpmjail_deb.location import Location
+
 AUTOMATIC = "auto"
 """What a description says instead of a version that its author raises."""
 
@@ -109,18 +111,6 @@ class Mounts(Enum):
 
     HOST = "host"
     PRIVATE = "private"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Location:
-    """A place in a site description; line and column count from 1."""
-
-    file: str
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, slots=True)

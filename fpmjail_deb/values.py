@@ -9,10 +9,11 @@ from typing import Any, cast
 
 from fpmjail_deb import document
 from fpmjail_deb.document import Mapping, Node, Refused, Scalar, join
+from fpmjail_deb.location import Location
 from fpmjail_deb.rules import Reading, T, UnreadError, suggest
 from fpmjail_deb.schema import BY_PATH, CHILDREN, FIELDS, site_keys
 from fpmjail_deb.schema.field import Field
-from fpmjail_deb.site import Isolation, Location
+from fpmjail_deb.site import Isolation
 
 
 class Values:

@@ -12,7 +12,7 @@ from fpmjail_deb.importing.apache_rewrite import to_https
 from fpmjail_deb.importing.draft import Draft
 from fpmjail_deb.importing.place import Named, give_certificate
 from fpmjail_deb.importing.source import Node
-from fpmjail_deb.site import Location
+from fpmjail_deb.location import Location
 
 ABSENT = re.compile(
     r"(?i)(mod_)?(fastcgi|fcgid|suphp|ruby|python|perl|wsgi|ruid2|mpm_itk|itk|cband|vhs|bw|spdy)(_module|\.c)?"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from fpmjail_deb.errors import DescriptionError, Problem, quote
 from fpmjail_deb.importing.source import DEEPEST, Node
-from fpmjail_deb.site import Location
+from fpmjail_deb.location import Location
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_:-]*")
 _DEFINED = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from fpmjail_deb import document
 from fpmjail_deb.errors import DescriptionError, printable, quote
 from fpmjail_deb.importing.source import Node
+from fpmjail_deb.location import Location
 from fpmjail_deb.rules import MapRule, Reading, UnreadError
 from fpmjail_deb.schema import BY_PATH
-from fpmjail_deb.site import Location
 
 Path = tuple[str, ...]
 """The keys that lead to a value, the outermost first; the last one may be the name of a setting."""

@@ -17,7 +17,7 @@ from fpmjail_deb.importing.place import Named
 from fpmjail_deb.importing.pool import choose_pool, read_pool
 from fpmjail_deb.importing.pool_file import Section, read_pool_file
 from fpmjail_deb.importing.source import Kind, Node, kind_of, text_of
-from fpmjail_deb.site import Location
+from fpmjail_deb.location import Location
 
 PATIENCE = {"apache": "300s", "nginx": "60s"}
 """How long the web servers wait for PHP unless they are told (Timeout, fastcgi_read_timeout)."""

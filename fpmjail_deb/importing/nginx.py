@@ -10,7 +10,7 @@ from fpmjail_deb.errors import UsageError
 from fpmjail_deb.importing.draft import Draft
 from fpmjail_deb.importing.place import Named, give_certificate
 from fpmjail_deb.importing.source import Node
-from fpmjail_deb.site import Location
+from fpmjail_deb.location import Location
 
 
 @dataclass(frozen=True, slots=True)

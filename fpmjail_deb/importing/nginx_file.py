@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from fpmjail_deb.errors import quote
 from fpmjail_deb.importing.source import DEEPEST, Node, refuse
-from fpmjail_deb.site import Location
+from fpmjail_deb.location import Location
 
 _TOKEN = re.compile(
     r"""(?P<blank>\s+|\#[^\n]*)|(?P<sign>[{};])"""

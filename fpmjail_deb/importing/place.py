@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from fpmjail_deb import names
 from fpmjail_deb.importing.draft import Draft, Move, flow, refusal, scalar
-from fpmjail_deb.site import Location
+from fpmjail_deb.location import Location
 
 SHARED_PARENTS = frozenset(
     {

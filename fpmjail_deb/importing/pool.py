@@ -10,7 +10,7 @@ from fpmjail_deb.errors import UsageError
 from fpmjail_deb.importing.draft import Draft
 from fpmjail_deb.importing.pool_file import Entry, Section, is_on
 from fpmjail_deb.importing.settings import give_setting
-from fpmjail_deb.site import Location
+from fpmjail_deb.location import Location
 
 SEEN_TO = frozenset(
     {

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fpmjail_deb.errors import DescriptionError, Problem, quote
-from fpmjail_deb.site import Location
+from fpmjail_deb.location import Location
 
 _SECTION = re.compile(r"\[([^\]]+)\]\s*(?:;.*)?")
 _ENTRY = re.compile(r"([^=\[\];\"']+?)\s*(?:\[([^\]]*)\])?\s*=\s*(.*)")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from fpmjail_deb.importing.draft import Draft, scalar
-from fpmjail_deb.site import Location
+from fpmjail_deb.location import Location
 
 MYSQL_SOCKETS = frozenset({"/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock"})
 """Debian's place, which the jail has as well."""

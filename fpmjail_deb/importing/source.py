@@ -10,7 +10,7 @@ from enum import Enum
 from typing import NoReturn
 
 from fpmjail_deb.errors import DescriptionError, Problem
-from fpmjail_deb.site import Location
+from fpmjail_deb.location import Location
 
 LARGEST = 1024 * 1024
 """The most bytes of a configuration file; panels write some of 100 kB."""

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from fpmjail_deb.description import read_site
 from fpmjail_deb.errors import DescriptionError
 from fpmjail_deb.importing.draft import Draft, Path, Remark, Value, scalar
+from fpmjail_deb.location import Location
 from fpmjail_deb.schema import FIELDS
-from fpmjail_deb.site import Location
 
 WIDTH = 110
 FILE = "site.yaml"

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from fpmjail_deb.contents import PackagePlan
-from fpmjail_deb.site import Location, Site, Tls
+from fpmjail_deb.location import Location
+from fpmjail_deb.site import Site, Tls
 from tests.package.parsers import SEEN_AS, RealParsers
 from tests.sites import planned, shop, text
 

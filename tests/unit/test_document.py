@@ -6,7 +6,7 @@ import pytest
 from fpmjail_deb import document
 from fpmjail_deb.document import Mapping, Scalar, Sequence
 from fpmjail_deb.errors import DescriptionError
-from fpmjail_deb.site import Location
+from fpmjail_deb.location import Location
 
 
 def problems(data: bytes) -> list[str]:

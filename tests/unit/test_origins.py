@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from fpmjail_deb.location import Location
 from fpmjail_deb.origins import Origins, inert, origins
-from fpmjail_deb.site import Location
 from tests.sites import shop
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from fpmjail_deb import document, layers, references
 from fpmjail_deb.errors import Problem
+from fpmjail_deb.location import Location
 from fpmjail_deb.schema import BY_PATH
-from fpmjail_deb.site import Location
 
 MANUAL = (Path(__file__).parents[2] / "debian/man/fpmjail-site.5.md").read_text()
 

@@ -5,13 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from fpmjail_deb.repository import Package, Publish, remembered
-
-
-def history(versions: str) -> list[Publish]:
-    """Publishes 1, 2, ... of one package, each with a version of one letter."""
-    packages = [Package("site-a-jail", version, "all", "trixie", version) for version in versions]
-    return [Publish(number, number, "", "O", "O", (package,)) for number, package in enumerate(packages, 1)]
+from fpmjail_deb.repository import remembered
 
 
 @pytest.mark.parametrize(
@@ -27,4 +21,4 @@ def history(versions: str) -> list[Publish]:
     ],
 )
 def test_two_states_before_the_served_one_stay_however_often_they_were_signed(versions: str, stay: list[int]) -> None:
-    assert [one.number for one in remembered(history(versions), 2)] == stay
+    assert remembered(list(enumerate(versions, 1)), 2) == stay
