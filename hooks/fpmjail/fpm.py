@@ -16,6 +16,7 @@ from fpmjail.site import Site
 CANDIDATE = "fpm.conf.new"
 OWNED = re.compile(r"\s*(\[|(?:listen|user|group|chroot|chdir|prefix|include)\s*(?:\.\w+\s*)?=)")
 SETTING = re.compile(r"\s*(?:php(?:_admin)?_(?:value|flag)|(env))\s*\[\s*([^]\s]+)\s*\]")
+SYNTAX = re.compile(r"^PHP:\s+(syntax error.*?)(?: in Unknown on line \d+)?$", re.MULTILINE)
 COMPLAINT = re.compile(rf"\[/etc/{re.escape(CANDIDATE)}:(\d+)\]\s*(.*)")
 
 
@@ -53,8 +54,27 @@ def complaint(parts: tuple[Part, ...], words: str) -> str:
     """FPM's words about a candidate, with the line of the file that an admin can edit."""
     found = COMPLAINT.search(words)
     if found is None:
-        return words.splitlines()[-1] if words else "php-fpm -t failed and said nothing"
+        return misspelt(parts, words) or (words.splitlines()[-1] if words else "php-fpm -t failed and said nothing")
     return f"{dropin.place(parts, int(found[1]))}: {found[2].strip() or words.splitlines()[-1]}"
+
+
+def misspelt(parts: tuple[Part, ...], words: str) -> str | None:
+    """A syntax error, which FPM tells without a line: the first drop-in's line with a quote or a bracket left open, or
+    else the drop-ins that it may be in. None for any other fault."""
+    found = SYNTAX.search(words)
+    if found is None:
+        return None
+    lines = ((part, number, line) for part in parts[1:] for number, line in enumerate(part.text.splitlines(), 1))
+    place = next((f"{part.source}:{number}" for part, number, line in lines if left_open(line)), None)
+    return f"{place or ', '.join(part.source for part in parts[1:]) or parts[0].source}: {found[1]}"
+
+
+def left_open(line: str) -> bool:
+    """True for a line in which a quote or a bracket has no end."""
+    if line.lstrip().startswith((";", "#")):
+        return False
+    name = line.partition("=")[0]
+    return name.count("[") != name.count("]") or line.count('"') % 2 == 1
 
 
 def proven(site: Site, parts: tuple[Part, ...], provable: bool) -> str | None:

@@ -111,7 +111,7 @@ def located(parts: tuple[Part, ...], candidate: Path, words: str) -> str:
     found = re.search(rf"\[{re.escape(str(candidate))}:(\d+)\]\s*(.*)", words)
     if found:
         return f"{dropin.place(parts, int(found[1]))}: {found[2]}"
-    return re.sub(r"^\[pool [^]]+\] ", "", pools.complaint(words, ()))
+    return fpm.misspelt(parts, words) or re.sub(r"^\[pool [^]]+\] ", "", pools.complaint(words, ()))
 
 
 def trial(layout: Layout, site: Site, main: Path, log: Path) -> str | None:

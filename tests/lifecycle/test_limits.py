@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -20,7 +21,9 @@ php:
   extensions: [mbstring, xml]
   settings: {memory_limit: 64M}
   limits: {memory: 512M, tasks: 40, cpu_weight: 20, io_weight: 30, open_files: 200, temporary: 32M}
-cron: [{name: note, schedule: yearly, command: php note.php}]
+cron:
+  - {name: note, schedule: yearly, command: php note.php}
+  - {name: limits, schedule: yearly, command: php limits.php}
 jail: {shell: sh, network: {deny: all, allow: [localhost, 192.0.2.0/24]}}
 """
 QUIET = """\
@@ -39,6 +42,7 @@ PAGES = {
     " echo count($all);",
     "network": "<?php $one = @stream_socket_client('tcp://127.0.0.1:80', $code, $words, 5);"
     " echo $one ? 'open' : $words;",
+    "limits": "<?php echo json_encode(posix_getrlimit());",
     "blocks": "<?php $n = 0; $one = str_repeat('x', 1 << 20);"
     " while (@file_put_contents('/tmp/block' . $n, $one) === 1 << 20 && $n < 99) { $n++; } echo $n;",
     "names": "<?php $n = 0; while (@touch('/tmp/name' . $n) && $n < 9999) { $n++; } echo $n;",
@@ -77,6 +81,11 @@ def answers(server: Server, page: str, site: str = "greedy") -> str:
     return server.get(f"/{page}.php", f"{site}.example.org").body
 
 
+def execute(server: Server, site: str, page: str) -> str:
+    """What a page says when it is run as a command."""
+    return server.run("fpmjail", "exec", site, "--", "php", f"{page}.php").stdout
+
+
 def neighbour_goes_on(server: Server) -> bool:
     return answers(server, "index", "quiet") == "hello from fpm-fcgi own\n"
 
@@ -97,6 +106,19 @@ def test_the_limits_of_the_description_are_set(server: Server) -> None:
     network = shown(server, "site-greedy-jail.service", "IPAddressAllow", "IPAddressDeny")
     assert {"127.0.0.0/8", "192.0.2.0/24"} <= set(network["IPAddressAllow"].split()), network
     assert {"0.0.0.0/0", "::/0"} <= set(network["IPAddressDeny"].split()), network
+
+
+def test_jobs_and_commands_have_the_limits_of_pages(server: Server) -> None:
+    job = "site-greedy-jail-cron-limits"
+    server.run("systemctl", "start", f"{job}.service")
+    pages = json.loads(answers(server, "limits"))
+    assert (pages["hard openfiles"], pages["hard maxproc"], pages["hard core"]) == (200, 40, 0)
+    assert json.loads(server.container.journal("-t", job, "-o", "cat").strip()) == pages
+    assert json.loads(execute(server, "greedy", "limits")) == pages
+    walls = ("SystemCallFilter", "RestrictAddressFamilies", "IPAddressAllow", "Slice")
+    assert shown(server, f"{job}.service", *walls) == shown(server, "site-greedy-jail.service", *walls)
+    for site in ("greedy", "quiet"):
+        assert execute(server, site, "network") == answers(server, "network", site)
 
 
 def test_a_fork_bomb_ends_at_the_limit_and_the_neighbour_goes_on(server: Server) -> None:

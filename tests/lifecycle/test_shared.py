@@ -183,6 +183,7 @@ def test_a_drop_in_is_proven_and_taken_up(server: Server) -> None:
 
 BAD = {
     "; fine\nnonsense = 1\n": "zz.conf:2: unknown entry 'nonsense'",
+    ";\nphp_admin_value[memory_limit = 5\n": "zz.conf:2: syntax error",
     "listen = /tmp/x.sock\n": "zz.conf:1: 'listen = /tmp/x.sock' cannot be set",
     "\nphp_admin_flag[opcache.validate_root] = off\n": "zz.conf:2: opcache.validate_root keeps",
     "slowlog = /var/www/one/var/www/one/htdocs/x.log\n": "zz.conf:1: slowlog is opened by root",

@@ -112,6 +112,7 @@ def test_a_pool_drop_in_is_taken_over_and_survives_an_upgrade(server: Server) ->
     [
         ("fpm.d", "; fine\nnonsense = 1\n", 2),
         ("fpm.d", "listen = /tmp/x.sock\n", 1),
+        ("fpm.d", ";\nphp_admin_value[memory_limit = 5\n", 2),
         ("apache.d", "\n\nNonsense on\n", 3),
     ],
 )

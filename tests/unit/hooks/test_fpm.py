@@ -36,6 +36,15 @@ def test_fpms_complaint_names_the_line_of_the_drop_in() -> None:
     assert fpm.complaint(parts, words) == "/etc/fpmjail/sites/example/fpm.d/a.conf:2: unknown entry 'nonsense'"
 
 
+@pytest.mark.parametrize("line", ["php_admin_value[memory_limit = 5", 'php_value[a] = "5', "[x"])
+def test_a_syntax_error_which_fpm_tells_without_a_line_leads_to_what_is_left_open(line: str) -> None:
+    words = "PHP:  syntax error, unexpected end of file, expecting ']' in Unknown on line 1\nERROR: failed to load"
+    parts = (OWN, Part("/a.conf", '; it\'s "fine\nx = "1"\n'), Part("/b.conf", f"y = 1\n{line}\n"))
+    assert fpm.complaint(parts, words) == "/b.conf:2: syntax error, unexpected end of file, expecting ']'"
+    others = (OWN, Part("/a.conf", "x = a(b)\n"), Part("/b.conf", "y = 1\n"))
+    assert fpm.complaint(others, words) == "/a.conf, /b.conf: syntax error, unexpected end of file, expecting ']'"
+
+
 def test_a_complaint_without_a_line_is_passed_on() -> None:
     assert fpm.complaint((OWN,), "first\nERROR: FPM initialization failed") == "ERROR: FPM initialization failed"
     assert fpm.complaint((OWN,), "") == "php-fpm -t failed and said nothing"
