@@ -278,11 +278,15 @@ def build(
 def _prepare(layout: Layout, profile: Profile) -> None:
     place = layout.image(profile.id)
     for directory in (layout.images.parent, layout.images, place, place / "live"):
-        if not directory.is_dir():
-            directory.mkdir(parents=True)
-            directory.chmod(0o755)
+        _make(directory)
     sweep(layout, profile.id)
     replace_file(place / "profile.json", _json({"id": profile.id, **profile.content()}))
+
+
+def _make(directory: Path) -> None:
+    if not directory.is_dir():
+        directory.mkdir(parents=True)
+        directory.chmod(0o755)
 
 
 def _image_error(error: OSError, place: Path, wanted: Wanted) -> ImageError:
@@ -567,6 +571,7 @@ def prune(layout: Layout, profile_id: str, keep: Collection[str]) -> list[str]:
 def remove(layout: Layout, profile_id: str) -> bool:
     """Take away the whole image of a profile that no site uses; False if there is none.
 
+    First goes the note that it is whole: what is left when the power goes meanwhile looks like an image.
     Raises mounts.Kept if a jail still has it mounted.
     """
     from fpmjail.mounts import Kept, mounts_below, remove_tree
@@ -576,6 +581,7 @@ def remove(layout: Layout, profile_id: str) -> bool:
         with suppress(OSError):
             if Path(mount.target).samefile(place):
                 raise Kept(f"{place} is kept: it is mounted at {mount.target}")
+    forget_inputs(layout, profile_id)
     return remove_tree(place)
 
 
@@ -626,10 +632,13 @@ def follow_live(layout: Layout, profile_id: str, live: Iterable[Live] | None = N
     """Give the live files (resolv.conf, hosts, localtime) the host's present content, each by one rename.
 
     `live` is what `wanted` said; without it the list of the last build is taken. Where the host's file is missing or
-    leads nowhere the last content stays, and only a first time gets the default.
+    leads nowhere the last content stays, and only a first time gets the default. Their directory is missing when the
+    power went while the image was taken away.
     """
     place = layout.image(profile_id)
     known = known_live(place) if live is None else [(one.name, one.source, one.default) for one in live]
+    if known:
+        _make(place / "live")
     changed, problems = [], []
     # Not the lock of every change: what follows the host at once must not wait for a generation that is being built.
     with lock(layout.live_lock_file) if layout.run.is_dir() else nullcontext():

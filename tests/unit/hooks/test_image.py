@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import random
+import shutil
 import signal
 import stat
 import subprocess
@@ -440,6 +441,20 @@ def test_an_image_that_nobody_uses_is_removed(layout: Layout) -> None:
     assert not image.remove(layout, ID)
 
 
+def test_what_is_left_of_an_image_when_the_power_goes_is_not_taken_for_one(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = renew(layout)
+    assert image.known_digest(layout, ID) == manifest.digest
+    copy = place(layout, manifest.digest, "etc/services")
+    with monkeypatch.context() as patch:
+        patch.setattr(mounts, "remove_tree", lambda path: copy.unlink())
+        image.remove(layout, ID)
+    assert image.known_digest(layout, ID) is None
+    renew(layout)
+    assert image.verify(layout, manifest) == ()
+
+
 def test_an_image_that_is_mounted_is_kept(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = renew(layout)
     layout.jail("x").mkdir(parents=True)
@@ -494,6 +509,13 @@ def test_live_files_follow_the_host(layout: Layout) -> None:
     change(layout, "run/resolve/resolv.conf", "nameserver 192.0.2.2\n")
     assert image.follow_live(layout, ID).changed == ("resolv.conf",)
     assert live(layout, "resolv.conf") == "nameserver 192.0.2.2\n"
+
+
+def test_the_directory_of_live_files_is_made_again(layout: Layout) -> None:
+    renew(layout)
+    shutil.rmtree(layout.image(ID) / "live")
+    assert "hosts" in image.follow_live(layout, ID).changed
+    assert (layout.image(ID) / "live").stat().st_mode & 0o777 == 0o755
 
 
 def test_a_minimal_server_without_hosts_gets_localhost(layout: Layout) -> None:
