@@ -203,6 +203,52 @@ def test_after_an_upgrade_of_libc_new_requests_do_not_wait_for_a_long_one(server
     server.assert_true_to_host("beta")
 
 
+DROP_IN = "/etc/systemd/system/site-alpha-jail.service.d/override.conf"
+
+
+def open_files(server: Server, unit: str) -> str:
+    """How many files a service's main process may have open."""
+    pid = server.run("systemctl", "show", "-P", "MainPID", unit).stdout.strip()
+    return server.read(f"/proc/{pid}/limits").partition("Max open files")[2].split()[0]
+
+
+def units_found(server: Server) -> dict[str, str]:
+    (found,) = [one for one in server.check("alpha") if one["name"] == "units"]
+    return dict(found)
+
+
+def test_a_drop_in_for_the_service_holds_for_the_standby_that_replaces_it(server: Server) -> None:
+    """Where `systemctl edit` puts it and `systemctl revert` takes it away."""
+    server.write(DROP_IN, "[Service]\nLimitNOFILE=4321\n")
+    server.run("systemctl", "daemon-reload")
+    assert answered(server, "alpha") == "token abc\n"
+    server.shell(f"echo '; drop-in' >>/etc/php/{server.php}/fpm/php.ini")
+    with long_request(server, "alpha"):
+        server.run("fpmjail", "refresh")
+        (standby,) = [unit for unit in services(server, "alpha") if "standby" in unit]
+        assert answered(server, "alpha") == "token abc\n"
+        assert open_files(server, standby) == "4321"
+    until(lambda: server.run("fpmjail", "tend").good and services(server, "alpha") == ["site-alpha-jail.service"])
+    assert open_files(server, "site-alpha-jail.service") == "4321"
+    assert units_found(server)["level"] == "good"
+    server.run("systemctl", "revert", "site-alpha-jail.service")
+    assert not server.exists(DROP_IN.rpartition("/")[0])
+    for unit in ("site-alpha-jail.service", "site-alpha-jail-standby@0.service"):
+        assert server.run("systemctl", "show", "-P", "DropInPaths", unit).stdout.strip() == ""
+
+
+def test_a_drop_in_that_does_not_hold_for_the_standby_is_found(server: Server) -> None:
+    place = "/run/systemd/system/site-alpha-jail.service.d/passing.conf"
+    server.write(place, "[Service]\nLogRateLimitBurst=500\n")
+    server.run("systemctl", "daemon-reload")
+    found = units_found(server)
+    assert found["level"] == "warning" and f"{place} is not in force for the standby" in found["seen"]
+    server.write(DROP_IN, server.read(place))
+    server.shell(f"rm {place}; systemctl daemon-reload")
+    assert units_found(server)["level"] == "good"
+    server.run("systemctl", "revert", "site-alpha-jail.service")
+
+
 # What fpmjail calls stands still at a moment of a hand-over, until fpmjail is gone.
 STAND_STILL = """\
 #!/bin/sh
