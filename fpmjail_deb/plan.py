@@ -207,8 +207,17 @@ def _written(
         File(f"{names.share}/site.json", (json.dumps(description, indent="\t") + "\n").encode()),
         File(f"usr/share/doc/{names.package}/changelog.gz", log),
         _available(site, names),
+        *_drop_ins(site, names),
         *_wants(site, release, names),
     )
+
+
+def _drop_ins(site: Site, names: SiteNames) -> tuple[Symlink, ...]:
+    """Return the link by which an administrator's drop-ins for the service hold for the standby, from the first one on
+    to the last (systemd.unit(5); it follows such a link, and one that leads nowhere is no fault)."""
+    if site.isolation is Isolation.SHARED:
+        return ()
+    return (Symlink(f"{UNITS}/{names.standby_unit}.d", f"/etc/systemd/system/{names.service_unit}.d"),)
 
 
 def _wants(site: Site, release: Release, names: SiteNames) -> tuple[Symlink, ...]:

@@ -478,11 +478,12 @@ def check(
 
     `unapplied` says in words which of the admin's drop-ins are not live; `host` answers the same probes outside.
     """
-    from fpmjail import check_holdings, golden
+    from fpmjail import check_edits, check_holdings, golden
 
     return (
         *check_capabilities(layout, site, host),
         *check_holdings.check(layout, site),
+        *check_edits.check(layout, site),
         *check_files(layout, site),
         *golden.check(layout, site),
         *check_running(layout, site),

@@ -114,6 +114,13 @@ def make_directory(path: Path, uid: int, gid: int, mode: int, *, adopt: bool = F
         os.close(parent)
 
 
+def make_public(directory: Path) -> None:
+    """Make sure that a directory below root's own is there, with those above it, for everybody to look into."""
+    if not directory.is_dir():
+        directory.mkdir(parents=True)
+        directory.chmod(0o755)
+
+
 def _check_ancestors(path: Path) -> None:
     """Top down: once a directory is only root's to write, what was seen below it cannot be exchanged."""
     for directory in (*reversed(path.parents), path):

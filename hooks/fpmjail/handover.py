@@ -81,6 +81,11 @@ def retire(layout: Layout, unit: str, pid: int) -> None:
     for directory in (layout.run, layout.leaving):
         files.make_directory(directory, 0, 0, 0o755)
     files.replace_file(layout.leaving / unit, str(pid).encode())
+    tell(unit)
+
+
+def tell(unit: str) -> None:
+    """Tell a master to end with its last request; one that knows already takes no notice (fpm_pctl of PHP)."""
     systemd.systemctl("kill", "--kill-who=main", "--signal=SIGQUIT", unit)
 
 
@@ -106,7 +111,7 @@ def hand_over(layout: Layout, site: Site, good: Good) -> str:
         return fault
     for other, pid in before.standbys:
         retire(layout, other, pid)
-    if before.pid and not before.leaving:
+    if before.pid:
         retire(layout, site.units.service, before.pid)
     if before.pid and not gone(site.units.service, before.pid, GRACE):
         return ""
@@ -138,7 +143,8 @@ def come_back(layout: Layout, site: Site, good: Good) -> str:
 def settle(layout: Layout, sites: Iterable[Site], pids: Pids) -> dict[str, str]:
     """Finish the hand-overs whose old master has had its last request; what is in the way, by site.
 
-    Also those that were killed in the middle: as long as a standby is up, there is something to finish.
+    Also those that were killed in the middle: as long as a standby is up, there is something to finish, and whether a
+    master that was to be told to end has been told, nobody knows.
     """
     marks = leaving(layout)
     faults = {}
@@ -150,7 +156,9 @@ def settle(layout: Layout, sites: Iterable[Site], pids: Pids) -> dict[str, str]:
         if now.standbys and not now.leaving:
             faults[site.name] = come_back(layout, site, lambda pid: True)
     for unit, pid in marks.items():
-        if pids.get(unit) != pid:
+        if pids.get(unit) == pid:
+            tell(unit)
+        else:
             (layout.leaving / unit).unlink(missing_ok=True)
     return {name: words for name, words in faults.items() if words}
 

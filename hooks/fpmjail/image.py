@@ -234,6 +234,7 @@ def prune(layout: Layout, profile_id: str, keep: Collection[str]) -> list[str]:
 def remove(layout: Layout, profile_id: str) -> bool:
     """Take away the whole image of a profile that no site uses; False if there is none.
 
+    First goes the note that it is whole: what is left when the power goes meanwhile looks like an image.
     Raises mounts.Kept if a jail still has it mounted.
     """
     from fpmjail.mounts import Kept, mounts_below, remove_tree
@@ -243,4 +244,5 @@ def remove(layout: Layout, profile_id: str) -> bool:
         with suppress(OSError):
             if Path(mount.target).samefile(place):
                 raise Kept(f"{place} is kept: it is mounted at {mount.target}")
+    forget_inputs(layout, profile_id)
     return remove_tree(place)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fpmjail import image
-from fpmjail.files import replace_json, sync_directory, sync_filesystem
+from fpmjail.files import make_public, replace_json, sync_directory, sync_filesystem
 from fpmjail.image import ImageError
 from fpmjail.layout import Layout
 from fpmjail.manifest import BOUND, FILE, LINK, Entry, Manifest, digest_of
@@ -69,9 +69,7 @@ def build(
 def _prepare(layout: Layout, profile: Profile) -> None:
     place = layout.image(profile.id)
     for directory in (layout.images.parent, layout.images, place, place / "live"):
-        if not directory.is_dir():
-            directory.mkdir(parents=True)
-            directory.chmod(0o755)
+        make_public(directory)
     image.sweep(layout, profile.id)
     replace_json(place / "profile.json", {"id": profile.id, **profile.content()})
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fpmjail.files import lock, replace_file
+from fpmjail.files import lock, make_public, replace_file
 from fpmjail.layout import Layout
 
 if TYPE_CHECKING:
@@ -31,10 +31,13 @@ def follow(layout: Layout, profile_id: str, live: Iterable[Live] | None = None) 
     """Give the live files (resolv.conf, hosts, localtime) the host's present content, each by one rename.
 
     `live` is what `wanted` said; without it the list of the last build is taken. Where the host's file is missing or
-    leads nowhere the last content stays, and only a first time gets the default.
+    leads nowhere the last content stays, and only a first time gets the default. Their directory is missing when the
+    power went while the image was taken away.
     """
     place = layout.image(profile_id)
     files = known(place) if live is None else [(one.name, one.source, one.default) for one in live]
+    if files:
+        make_public(place / "live")
     changed, problems = [], []
     # Not the lock of every change: what follows the host at once must not wait for a generation that is being built.
     with lock(layout.live_lock_file) if layout.run.is_dir() else nullcontext():

@@ -13,7 +13,14 @@ from tests.lifecycle import extras
 from tests.lifecycle.bed import Bed
 from tests.lifecycle.server import Server
 
-HEAD = "maintainer: Web Team <web@example.org>\nphp: {extensions: [apcu, imagick, mbstring]}\nwritable: [uploads]\n"
+HEAD = """\
+maintainer: Web Team <web@example.org>
+releases: [{release}]
+php: {{extensions: [{extensions}]}}
+writable: [uploads]
+"""
+EXTENSIONS = {"trixie": ("apcu", "imagick", "mbstring"), "bookworm": ("apcu", "imagick", "imap", "mbstring")}
+"""Trixie has no php-imap."""
 MAIL = "mail: {relay: '127.0.0.1:2525', from: web@example.org}"
 SITES = {
     "safe": f"jail: {{{MAIL}}}\n",
@@ -66,14 +73,16 @@ class Ground:
         self.server = Server(bed, directory)
         self.directory = directory
         bed.publish_own_packages()
-        bed.sites.publish(*extras.debs(bed.release, ("phpX-imagick",)))
-        self.server.shell("mkdir -p /srv/outside; echo OUTSIDE-OF-ALL >/srv/outside/secret")
+        wanted = [f"phpX-{name}" for name in EXTENSIONS[bed.release] if name in ("imagick", "imap")]
+        bed.sites.publish(*extras.debs(bed.release, wanted))
+        self.server.shell("mkdir -p /srv/outside; echo OUTSIDE-OF-ALL >/srv/outside/secret; ln -s ssh /usr/bin/rsh")
+        head = HEAD.format(extensions=", ".join(EXTENSIONS[bed.release]), release=bed.release)
         for site, more in SITES.items():
-            text = f"site: {site}\ndomains: [{site}.example.org]\n{HEAD}{more}"
+            text = f"site: {site}\ndomains: [{site}.example.org]\n{head}{more}"
             self.server.publish(text, f"{site}.yaml")
         self._plain_host()
         self.server.install(*(f"site-{site}-jail" for site in SITES))
-        self._allow_native_code()
+        self._allow_much()
         self._place_secrets()
         self._place_attacks()
 
@@ -84,9 +93,14 @@ class Ground:
         there.write("/var/www/plain/config.php", CONFIG.format(site="PLAIN", code=OWN_SECRETS))
         there.shell("chown -R www-data: /var/www/plain; systemctl restart apache2")
 
-    def _allow_native_code(self) -> None:
-        """A hole in PHP that runs native code, as an administrator can make it."""
+    def _allow_much(self) -> None:
+        """A hole in PHP that runs native code, as an administrator can make it; ImageMagick without any policy."""
         there, line = self.server, "php_admin_value[ffi.enable] = 1\n"
+        there.shell("for file in /etc/ImageMagick-*/policy.xml; do echo '<policymap></policymap>' >$file; done")
+        picture = "($i = new Imagick)->newImage(20, 20, '#123456'); $i->writeImage('/srv/outside/picture.png');"
+        there.run("php", "-r", picture)
+        if "imap" in EXTENSIONS[there.release]:
+            line += "php_admin_value[imap.enable_insecure_rsh] = 1\n"
         mail = "/usr/bin/msmtp --host=127.0.0.1 --port=2525 --from=a@b -t"
         control = f'[www]\n{line}php_admin_value[sendmail_path] = "{mail}"\n'
         there.write(f"/etc/php/{there.php}/fpm/pool.d/zz-native.conf", control)
@@ -94,6 +108,7 @@ class Ground:
             there.write(f"/etc/fpmjail/sites/{site}/fpm.d/native.conf", line)
             there.run("fpmjail", "configure", site)
         there.run("systemctl", "restart", f"php{there.php}-fpm")
+        there.run("fpmjail", "refresh")
 
     def _place_secrets(self) -> None:
         for site in SITES:
@@ -112,7 +127,7 @@ class Ground:
         library, program = pages.compile_payloads(self.directory)
         for site in ATTACKERS.values():
             place = f"{root(site)}/payloads"
-            for path in (library, program):
+            for path in (library, program, pages.PAYLOADS / "picture.php"):
                 self._copy(path, f"{place}/{path.name}")
             self.put(site, "scripts.php", pages.page(scripts.SCRIPTS.values()))
             self.put(site, "native.php", pages.page(native.SCRIPTS.values()))

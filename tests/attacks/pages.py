@@ -19,7 +19,8 @@ def page(scripts: Iterable[Script]) -> str:
 
 
 def _function(script: Script) -> str:
-    names = ("payloads", "foreign", "sockets", "masters", "outside", "start", "forge", "libc", "say", "tell", "child")
+    given = ("payloads", "foreign", "sockets", "masters", "outside")
+    names = (*given, "start", "look", "forge", "libc", "say", "tell", "child")
     return (
         f"$own = __DIR__ . '/attack-{script.name}';\n"
         "@mkdir($own);\n"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from tests.attacks import delegates
 from tests.attacks.cases import Script
 
 READING = (
@@ -187,4 +188,4 @@ MEETING = (
     """),
 )  # fmt: skip
 
-SCRIPTS = {script.name: script for script in (*READING, *STARTING, *WRITING, *MEETING)}
+SCRIPTS = {script.name: script for script in (*READING, *STARTING, *delegates.CASES, *WRITING, *MEETING)}

@@ -97,6 +97,7 @@ DAMAGE = {
     "the manifest is torn": ("truncate -s 1000 $generation.json", VERIFY),
     "the manifest is empty": (": >$generation.json", VERIFY),
     "what was looked at is torn": ("truncate -s 100 $image/inputs.json", VERIFY),
+    "the live files are gone": ("rm -r $image/live", "fpmjail refresh; cat /var/lib/fpmjail/images/*/live/hosts"),
     "the hold is torn": ("echo '{' >$image/hold.json", VERIFY),
     "the last outcomes are torn": ("truncate -s 20 /var/lib/fpmjail/status.json", VERIFY),
     "the whole image is gone": ("find $image -xdev -mindepth 1 -delete", VERIFY),

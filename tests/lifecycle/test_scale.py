@@ -203,6 +203,111 @@ def test_after_an_upgrade_of_libc_new_requests_do_not_wait_for_a_long_one(server
     server.assert_true_to_host("beta")
 
 
+DROP_IN = "/etc/systemd/system/site-alpha-jail.service.d/override.conf"
+
+
+def open_files(server: Server, unit: str) -> str:
+    """How many files a service's main process may have open."""
+    pid = server.run("systemctl", "show", "-P", "MainPID", unit).stdout.strip()
+    return server.read(f"/proc/{pid}/limits").partition("Max open files")[2].split()[0]
+
+
+def units_found(server: Server) -> dict[str, str]:
+    (found,) = [one for one in server.check("alpha") if one["name"] == "units"]
+    return dict(found)
+
+
+def test_a_drop_in_for_the_service_holds_for_the_standby_that_replaces_it(server: Server) -> None:
+    """Where `systemctl edit` puts it and `systemctl revert` takes it away."""
+    server.write(DROP_IN, "[Service]\nLimitNOFILE=4321\n")
+    server.run("systemctl", "daemon-reload")
+    assert answered(server, "alpha") == "token abc\n"
+    server.shell(f"echo '; drop-in' >>/etc/php/{server.php}/fpm/php.ini")
+    with long_request(server, "alpha"):
+        server.run("fpmjail", "refresh")
+        (standby,) = [unit for unit in services(server, "alpha") if "standby" in unit]
+        assert answered(server, "alpha") == "token abc\n"
+        assert open_files(server, standby) == "4321"
+    until(lambda: server.run("fpmjail", "tend").good and services(server, "alpha") == ["site-alpha-jail.service"])
+    assert open_files(server, "site-alpha-jail.service") == "4321"
+    assert units_found(server)["level"] == "good"
+    server.run("systemctl", "revert", "site-alpha-jail.service")
+    assert not server.exists(DROP_IN.rpartition("/")[0])
+    for unit in ("site-alpha-jail.service", "site-alpha-jail-standby@0.service"):
+        assert server.run("systemctl", "show", "-P", "DropInPaths", unit).stdout.strip() == ""
+
+
+def test_a_drop_in_that_does_not_hold_for_the_standby_is_found(server: Server) -> None:
+    place = "/run/systemd/system/site-alpha-jail.service.d/passing.conf"
+    server.write(place, "[Service]\nLogRateLimitBurst=500\n")
+    server.run("systemctl", "daemon-reload")
+    found = units_found(server)
+    assert found["level"] == "warning" and f"{place} is not in force for the standby" in found["seen"]
+    server.write(DROP_IN, server.read(place))
+    server.shell(f"rm {place}; systemctl daemon-reload")
+    assert units_found(server)["level"] == "good"
+    server.run("systemctl", "revert", "site-alpha-jail.service")
+
+
+# What fpmjail calls stands still at a moment of a hand-over, until fpmjail is gone.
+STAND_STILL = """\
+#!/bin/sh
+stand_still() { touch /run/moment; while kill -0 $PPID 2>/dev/null; do sleep 0.1; done; exit 1; }
+case $* in
+*"--signal=SIGQUIT site-alpha-jail.service") [ "$MOMENT" = told ] && stand_still;;
+"show --property MainPID site-alpha-jail-standby@"*)
+    [ "$MOMENT" = chosen ] && { /usr/bin/systemctl "$@"; stand_still; };;
+esac
+exec /usr/bin/systemctl "$@"
+"""
+MOMENTS = {"the new master was not looked at yet": "chosen", "the old master was marked and not told": "told"}
+
+
+def kill_a_refresh(server: Server, moment: str) -> None:
+    """A refresh that brings a new generation dies at a moment of its hand-over."""
+    server.shell(f"rm -f /run/moment; echo '; {time.time()}' >>/etc/php/{server.php}/fpm/php.ini")
+    environment = {"PATH": "/usr/local/fault:/usr/sbin:/usr/bin:/sbin:/bin", "MOMENT": moment}
+    with server.container.popen("fpmjail", "refresh", env=environment) as refresh:
+        until(lambda: server.exists("/run/moment") or refresh.poll() is not None)
+        assert refresh.poll() is None, refresh.communicate()
+        server.run("pkill", "-KILL", "-f", "[b]in/fpmjail refresh")
+        refresh.communicate()
+
+
+def generation_of(server: Server, unit: str) -> set[str]:
+    """The generations that a service's main process maps."""
+    pid = server.run("systemctl", "show", "-P", "MainPID", unit).stdout.strip()
+    return set(re.findall("/([0-9a-f]{16})/usr/", server.read(f"/proc/{pid}/maps")))
+
+
+@pytest.mark.parametrize("finish", ["fpmjail refresh", "fpmjail tend"])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_hand_over_that_is_killed_while_two_masters_answer_is_finished_by_the_next_run(
+    server: Server, moment: str, finish: str
+) -> None:
+    server.shell("systemctl stop fpmjail-refresh.path fpmjail-live.path fpmjail-refresh.timer")
+    server.shell("systemctl stop 'fpmjail-refresh*.service'")
+    server.write("/usr/local/fault/systemctl", STAND_STILL, mode=0o755)
+    assert answered(server, "alpha") == "token abc\n"
+    old = generation_of(server, "site-alpha-jail.service")
+    with Load(server.container, host="alpha.example.org", path="/load.php", slow_seconds=1) as requests:
+        kill_a_refresh(server, MOMENTS[moment])
+        first, standby = sorted(services(server, "alpha"), key=len)
+        new = generation_of(server, standby)
+        assert (first, generation_of(server, first)) == ("site-alpha-jail.service", old) and len(new | old) == 2
+        for _ in range(20):
+            assert answered(server, "alpha") == "token abc\n"
+        server.run(*finish.split())
+        until(lambda: server.run("fpmjail", "tend").good and services(server, "alpha") == [first])
+        assert generation_of(server, first) == new
+    report = requests.report()
+    assert report.requests > 20 and report.slow_requests >= 1 and not report.failed, report
+    assert server.run("fpmjail", "refresh").good
+    assert {server.assert_true_to_host("alpha")} == new
+    until(lambda: server.run("fpmjail", "tend").good and server.run("ls", "/run/fpmjail/leaving").stdout == "")
+    assert server.faults("alpha") == []
+
+
 MORE = 27  # sites that nobody asks for
 FORGE = """
 cd /usr/share/fpmjail/sites

@@ -112,6 +112,21 @@ def test_a_link_that_was_planted_is_not_followed_by_dpkg(server: Server, site: s
 
 
 @pytest.mark.parametrize("site", SITES)
+def test_code_that_was_given_to_the_site_is_found_and_what_is_said_mends_it(server: Server, site: str) -> None:
+    assert not [one for one in server.check(site) if one["name"] == "code" and one["level"] != "good"]
+    server.run("chown", "-R", f"_site-{site}:", f"{root(site)}/lib")
+    (found,) = [one for one in server.check(site) if one["name"] == "code"]
+    assert found["level"] == "warning" and f"{root(site)}/lib (uid " in found["seen"], found
+    move, reinstall, _ = found["fix"].split("; ")
+    server.run(*move.split())
+    server.run(*reinstall.replace("apt", "apt-get -y").split())
+    server.shell(f"cp -a {root(site)}.former/files/up/. {root(site)}/files/up && rm -r {root(site)}.former")
+    (found,) = [one for one in server.check(site) if one["name"] == "code"]
+    assert found["level"] == "good" and server.faults(site) == []
+    assert server.exists(str(root(site) / "files/up/photo"))
+
+
+@pytest.mark.parametrize("site", SITES)
 def test_removal_and_purge_take_the_code_and_keep_what_the_site_wrote(server: Server, site: str) -> None:
     server.apt("remove", f"site-{site}-jail")
     assert not server.exists(str(root(site) / "index.php")) and server.exists(str(root(site) / "files/up/photo"))

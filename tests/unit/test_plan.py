@@ -36,6 +36,7 @@ def test_a_package_ships_this_and_nothing_else() -> None:
         UNITS + "fpmjail-shop.slice",
         UNITS + "site-shop-jail-certificate.path",
         UNITS + "site-shop-jail-standby@.service",
+        UNITS + "site-shop-jail-standby@.service.d",
         UNITS + "site-shop-jail.service",
         UNITS + "site-shop-jail.socket",
         UNITS + "var-lib-fpmjail-jails-shop-.image.mount",
@@ -51,9 +52,16 @@ def test_a_package_ships_this_and_nothing_else() -> None:
 
 
 def test_the_virtual_host_is_a_link_and_no_conffile() -> None:
-    (link,) = (entry for entry in PLAN.entries if isinstance(entry, Symlink))
-    assert link.target == "/usr/share/fpmjail/sites/shop/apache.conf"
+    links = {entry.path: entry.target for entry in PLAN.entries if isinstance(entry, Symlink)}
+    assert links.pop("etc/apache2/sites-available/site-shop-jail.conf") == "/usr/share/fpmjail/sites/shop/apache.conf"
     assert PLAN.conffiles == ("/etc/logrotate.d/site-shop-jail",)
+
+
+def test_the_administrators_drop_ins_for_the_service_are_the_standbys_too() -> None:
+    links = {entry.path: entry.target for entry in PLAN.entries if isinstance(entry, Symlink)}
+    assert links[UNITS + "site-shop-jail-standby@.service.d"] == "/etc/systemd/system/site-shop-jail.service.d"
+    shared = planned(shop("isolation: shared\n"))
+    assert not [entry.path for entry in shared.entries if entry.path.endswith("service.d")]
 
 
 def test_a_site_without_tls_waits_for_no_certificate() -> None:

