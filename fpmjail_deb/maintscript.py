@@ -68,6 +68,7 @@ def snippets(
         *((Snippet(Event.TRIGGERED, "refresh", ("jail.programs",)),) if programs else ()),
         Snippet(Event.BEFORE_REMOVAL, "remove", ("site",)),
         Snippet(Event.BEFORE_REMOVAL, "slice", ("php.limits",)),
+        Snippet(Event.REMOVED, "left-on", ("site", "web.server")),
         Snippet(Event.REMOVED, "reload-units", ("site",)),
         *(() if shared else (Snippet(Event.PURGE, "purge-jail", ("site",)),)),
         Snippet(Event.PURGE, "purge-state", ("site",)),

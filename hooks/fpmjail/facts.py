@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Looks at an installed site from outside, as root: files, mounts, processes, the web server. Only reads.
 
-What is seen here is judged in check.py. Nothing below a directory that the site's user can write is opened.
+What is seen here is judged in judges.py. Nothing below a directory that the site's user can write is opened.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fpmjail import handover, mounts, systemd
+from fpmjail import mounts, systemd
 from fpmjail.layout import Layout
 from fpmjail.mounts import Mount
 from fpmjail.site import Site
@@ -137,8 +137,8 @@ def processes(uid: int) -> tuple[Process, ...]:
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, KeyError, ValueError):
-            process = parse_status(int(path.name), (path / "status").read_text(errors="replace"))
-            if process.uid == uid:
+            text = (path / "status").read_text(errors="replace")
+            if f"\t{uid}\t" in text and (process := parse_status(int(path.name), text)).uid == uid:
                 program, root = (str((path / name).readlink()) for name in ("exe", "root"))
                 found.append(replace(process, program=program, root=root, place=identity(path / "root/.")))
     return tuple(sorted(found, key=lambda process: process.pid))
@@ -163,9 +163,8 @@ def deleted(mapped: Iterable[str]) -> tuple[str, ...]:
     return tuple(path for path in mapped if path.endswith(" (deleted)") and not path.startswith(HARMLESS_DELETED))
 
 
-def master(layout: Layout, site: Site) -> Master | None:
-    """The master that takes the site's requests, or None when there is none."""
-    pid = handover.look(layout, site).serving if systemd.running() else 0
+def master(pid: int) -> Master | None:
+    """The master with this process id, 0 for none."""
     place = Path(f"/proc/{pid}")
     try:
         return Master(pid, maps(pid), mounts.parse((place / "mountinfo").read_text(errors="replace"))) if pid else None

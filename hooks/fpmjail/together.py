@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""Configures, with the first site of a run of dpkg, all that are waiting: systemd, Apache and the account database are
+told once for all of them, and PHP starts in several at a time.
+
+Only those with the same dependencies wait for nothing else. What there is to say about each is left for its own
+postinst (foregone.py), which fails for its own site alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpmjail import configure as configuring
+from fpmjail import files, foregone, packages, systemd
+from fpmjail import site as sites
+from fpmjail.arrival import Say
+from fpmjail.layout import Layout
+from fpmjail.site import Site
+
+PATTERN = "site-*-jail"
+BEING_CONFIGURED, WAITING = "half-configured", "unpacked"
+ALL = frozenset({"--pending", "-a"})
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A site's package as dpkg has it now; `known` is the version that was configured before, empty for none."""
+
+    name: str
+    state: str
+    known: str
+    needs: str
+
+    @property
+    def site(self) -> str:
+        """The site's name."""
+        return self.name.removeprefix("site-").removesuffix("-jail")
+
+
+def configure(layout: Layout, name: str, say: Say) -> None:
+    """Make a site true on this host, and with it those that wait. Raises SiteFault, sites.SiteError."""
+    run = foregone.run_of_dpkg()
+    waiting = companions(name, found(layout), named(run)) if run else ()
+    if not waiting:
+        configuring.configure(layout, name, say)
+        return
+    prepare(layout, waiting)
+    words: dict[str, list[str]] = {one.site: [] for one in waiting}
+    tellers: dict[str, Say] = {name: say, **{site: told.append for site, told in words.items()}}
+    failures = configuring.configure_all(layout, tellers)
+    for directory in (layout.run, Path(foregone.DIRECTORY)):
+        files.make_directory(directory, 0, 0, 0o755)
+    for site, told in words.items():
+        foregone.leave(site, run, str(failures.get(site, "")), told)
+    if name in failures:
+        raise failures[name]
+
+
+def found(layout: Layout) -> tuple[Package, ...]:
+    """The packages of sites that dpkg knows; none where it cannot be asked."""
+    try:
+        return tuple(Package(*fields) for fields in packages.states(PATTERN, layout.root))
+    except packages.PackageError:
+        return ()
+
+
+def named(run: str) -> frozenset[str]:
+    """What this run of dpkg was told to configure, by its command line: ALL, or names of packages, or of files."""
+    try:
+        words = Path(f"/proc/{run.partition(' ')[0]}/cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        return frozenset()
+    return frozenset({*words, *(os.path.basename(word).partition("_")[0].partition(":")[0] for word in words)})  # noqa: PTH119
+
+
+def companions(name: str, known: Iterable[Package], asked: Collection[str]) -> tuple[Package, ...]:
+    """The sites that can be configured with this one: dpkg will come to them in this run, and they need what it needs,
+    which dpkg has seen to."""
+    own = next((one for one in known if one.site == name and one.state == BEING_CONFIGURED), None)
+    if own is None:
+        return ()
+    ready = (one for one in known if one.state == WAITING and one.needs == own.needs)
+    return tuple(one for one in ready if not ALL.isdisjoint(asked) or one.name in asked)
+
+
+def prepare(layout: Layout, waiting: Iterable[Package]) -> None:
+    """What the postinst of each would do first: accounts, and the units of those that are new. It does the same again,
+    and finds it done."""
+    waiting = tuple(waiting)
+    systemd.run(["systemd-sysusers", *(f"{one.name}.conf" for one in waiting)])
+    new = [unit for one in waiting if not one.known for unit in enabled_units(layout, one.site)]
+    if new:
+        enable(new)
+
+
+def enable(units: Sequence[str]) -> None:
+    """Enable new units as deb-systemd-helper(1) does, which asks systemctl about one after another: here that is asked
+    once, and the helper finds and records it."""
+    systemd.run(["systemctl", "--system", "--preset-mode=enable-only", "preset", *units])
+    for action in ("update-state", "enable"):
+        systemd.run(["deb-systemd-helper", action, *units])
+
+
+def enabled_units(layout: Layout, name: str) -> tuple[str, ...]:
+    """The units that the package of a site enables, in the order of its postinst."""
+    try:
+        site = sites.load(layout.sites / name / "site.json")
+    except sites.SiteError:
+        return ()
+    return enabled(site)
+
+
+def enabled(site: Site) -> tuple[str, ...]:
+    """The units of a site that the package enables."""
+    return (*filter(None, (site.units.socket, *site.units.paths)), *(job.timer for job in site.cron))
