@@ -60,6 +60,7 @@ def snippets(
     return (
         Snippet(unpacking, "isolation", ("isolation",)),
         *((Snippet(unpacking, "code", ("code", "writable")),) if code else ()),
+        Snippet(Event.CONFIGURE, "foregone", ("site",)),
         Snippet(Event.CONFIGURE, "accounts", ("user", "uid")),
         Snippet(Event.CONFIGURE, "units", ("site", "web.tls", "cron")),
         *(() if certificate else (Snippet(Event.CONFIGURE, "former-units", ("web.tls",)),)),

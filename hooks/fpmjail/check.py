@@ -10,7 +10,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -32,9 +32,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one look tells about several sites: the services that are up, with their main processes, and all mounts."""
+    """What one look tells about several sites: the services that are up, with their main processes, all mounts, and the
+    processes of their users, by uid."""
 
     services: Pids
+    processes: Mapping[int, tuple[Process, ...]]
     mounts: tuple[Mount, ...]
 
 
@@ -88,7 +90,9 @@ def ask_each(layout: Layout, wanted: Sequence[Site]) -> Sequence[tuple[Finding, 
 def look(wanted: Sequence[Site]) -> Seen:
     """Look at the services and mounts of these sites, which their probes have woken."""
     services = {unit for site in wanted for unit in (site.units.service, *site.units.standbys)}
-    return Seen(systemd.up(*sorted(services)) if systemd.running() else {}, mounts.current())
+    uids = {_ids(site.user.name, site.user.group)[0] for site in wanted}
+    up = systemd.up(*sorted(services)) if systemd.running() else {}
+    return Seen(up, facts.processes_of(uids - {-1}), mounts.current())
 
 
 def check_capabilities(layout: Layout, site: Site, host: outside.Host | None = None) -> tuple[Finding, ...]:
@@ -137,11 +141,11 @@ def check_running(layout: Layout, site: Site, seen: Seen | None = None) -> tuple
     uid, _ = _ids(site.user.name, site.user.group)
     seen = seen or look((site,))
     master = facts.master(handover.stand(site, seen.services, handover.leaving(layout)).serving)
-    others = sites.naming(layout, site.user.name)
+    others = sites.naming(layout, site.user.name, beside=site.name)
     found = places.account(site.user.name)
     fault = places.account_fault(site, found, places.accounts_with(found.uid) if found else (), others)
     return (
-        *check_walls(layout, site, facts.processes(uid) if found else (), master, seen.mounts),
+        *check_walls(layout, site, seen.processes.get(uid, ()), master, seen.mounts),
         judges.judge_socket(site, facts.entry(site.paths.socket), _ids(judges.WEB_USER, judges.WEB_USER)[0]),
         *judges.judge_account(site, fault, _text(site.paths.jail / "etc/passwd")),
     )

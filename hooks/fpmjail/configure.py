@@ -34,6 +34,7 @@ from fpmjail import (
 from fpmjail import refresh as refreshing
 from fpmjail import site as sites
 from fpmjail.arrival import Arrival, Failures, Say, each, kept, socket_fingerprint, surroundings, unit_fingerprint
+from fpmjail.image import Manifest
 from fpmjail.layout import Layout
 from fpmjail.places import SiteFault
 from fpmjail.refresh import Decision, Mode, Outcome, Task
@@ -72,7 +73,7 @@ def looked_at(layout: Layout, tellers: Mapping[str, Say], failures: Failures) ->
             site = sites.load(layout.sites / name / "site.json")
             before = state.read(layout, name)
             refuse_another_isolation(site, before)
-            owner = places.check_account(site, sites.naming(layout, site.user.name))
+            owner = places.check_account(site, sites.naming(layout, site.user.name, beside=name))
             arrivals.append(Arrival(site, owner, before, surroundings(site), say))
         except (SiteFault, sites.SiteError) as fault:
             failures[name] = fault
@@ -114,7 +115,7 @@ def shared_base(site: Site) -> Path:
 
 def bring_up(layout: Layout, arrivals: Sequence[Arrival], failures: Failures) -> tuple[Arrival, ...]:
     """The steps that need the lock, in their order; returns those that went through all of them."""
-    images: dict[str, Outcome] = {}
+    images: dict[str, Manifest] = {}
     with_image = each(lambda one: imaged(layout, one, images), arrivals, failures)
     made = each(lambda one: furnish(layout, one), with_image, failures)
     mounted = mounting.mount(layout, made, failures)
@@ -124,18 +125,20 @@ def bring_up(layout: Layout, arrivals: Sequence[Arrival], failures: Failures) ->
     return each(lambda one: beside_the_web(layout, one), served, failures)
 
 
-def imaged(layout: Layout, one: Arrival, known: dict[str, Outcome]) -> Arrival:
-    """A fit generation of the site's profile, built when there is none; what is `known` of one is not looked at again.
+def imaged(layout: Layout, one: Arrival, known: dict[str, Manifest]) -> Arrival:
+    """A fit generation of the site's profile, built when there is none; one that is `known` is not looked at again.
     Raises SiteFault."""
-    site = one.site
-    outcome = known.get(site.profile.id) or ensured(layout, site)
-    manifest = image.read_manifest(layout, site.profile.id, outcome.after)
-    if manifest is None:
-        raise SiteFault(f"its image cannot be built: {'; '.join(outcome.words)}", way_out(site, outcome.words))
-    if outcome.decision is not Decision.CURRENT and site.profile.id not in known:
-        one.say(refreshing.line(outcome))
-    known[site.profile.id] = outcome
-    return replace(one, manifest=manifest)
+    profile = one.site.profile.id
+    if profile not in known:
+        outcome = ensured(layout, one.site)
+        manifest = image.read_manifest(layout, profile, outcome.after)
+        if manifest is None:
+            reason = f"its image cannot be built: {'; '.join(outcome.words)}"
+            raise SiteFault(reason, way_out(one.site, outcome.words))
+        if outcome.decision is not Decision.CURRENT:
+            one.say(refreshing.line(outcome))
+        known[profile] = manifest
+    return replace(one, manifest=known[profile])
 
 
 def ensured(layout: Layout, site: Site) -> Outcome:

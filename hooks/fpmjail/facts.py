@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -134,14 +134,26 @@ def parse_status(pid: int, text: str) -> Process:
 
 def processes(uid: int) -> tuple[Process, ...]:
     """Every process with this effective uid; one that ends meanwhile is none."""
-    found = []
+    return processes_of({uid})[uid]
+
+
+def processes_of(uids: Collection[int]) -> dict[int, tuple[Process, ...]]:
+    """The processes with each of these effective uids, by their ids; all are looked at once."""
+    found: dict[int, list[Process]] = {uid: [] for uid in uids}
     for path in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError, KeyError, ValueError):
+        with suppress(OSError, LookupError, ValueError):
             text = (path / "status").read_text(errors="replace")
-            if f"\t{uid}\t" in text and (process := parse_status(int(path.name), text)).uid == uid:
-                program, root = (str((path / name).readlink()) for name in ("exe", "root"))
-                found.append(replace(process, program=program, root=root, place=identity(path / "root/.")))
-    return tuple(sorted(found, key=lambda process: process.pid))
+            if effective_uid(text) in found:
+                process = parse_status(int(path.name), text)
+                program, root = (str((path / link).readlink()) for link in ("exe", "root"))
+                whole = replace(process, program=program, root=root, place=identity(path / "root/."))
+                found[process.uid].append(whole)
+    return {uid: tuple(sorted(group, key=lambda process: process.pid)) for uid, group in found.items()}
+
+
+def effective_uid(text: str) -> int:
+    """The effective uid in the text of /proc/PID/status, without reading the rest. Raises IndexError, ValueError."""
+    return int(text.partition("\nUid:\t")[2].split("\t", 2)[1])
 
 
 def mapped_files(text: str) -> tuple[str, ...]:

@@ -92,10 +92,6 @@ def answer(words: list[str]) -> int | None:
             return None if quiet() is None else 0
         case ["follow"]:
             profiles = quiet(live_only=True)
-        case ["configure", site] if "DPKG_MAINTSCRIPT_NAME" in os.environ:
-            from fpmjail import foregone
-
-            return foregone.answer(site)
         case _:
             return None
     if profiles is None or os.geteuid() != 0:

@@ -9,12 +9,13 @@ postinst (foregone.py), which fails for its own site alone.
 from __future__ import annotations
 
 import os
+import syslog
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fpmjail import configure as configuring
-from fpmjail import files, foregone, packages, systemd
+from fpmjail import foregone, packages, systemd
 from fpmjail import site as sites
 from fpmjail.arrival import Say
 from fpmjail.layout import Layout
@@ -47,16 +48,28 @@ def configure(layout: Layout, name: str, say: Say) -> None:
     if not waiting:
         configuring.configure(layout, name, say)
         return
+    foregone.begin(layout)
     prepare(layout, waiting)
-    words: dict[str, list[str]] = {one.site: [] for one in waiting}
-    tellers: dict[str, Say] = {name: say, **{site: told.append for site, told in words.items()}}
+    lines: dict[str, list[str]] = {one.site: [] for one in waiting}
+    tellers = {name: say, **{site: teller(site, kept) for site, kept in lines.items()}}
     failures = configuring.configure_all(layout, tellers)
-    for directory in (layout.run, Path(foregone.DIRECTORY)):
-        files.make_directory(directory, 0, 0, 0o755)
-    for site, told in words.items():
-        foregone.leave(site, run, str(failures.get(site, "")), told)
+    for site, kept in lines.items():
+        if fault := failures.get(site):
+            kept.append(f"fpmjail: {site}: {fault}")
+        foregone.leave(layout, site, run, fault is not None, kept)
     if name in failures:
         raise failures[name]
+
+
+def teller(name: str, lines: list[str]) -> Say:
+    """Keep what there is to say about a site for its own postinst; the journal has it at once."""
+
+    def tell(text: str) -> None:
+        lines.append(f"fpmjail: {name}: {text}")
+        syslog.openlog("fpmjail")
+        syslog.syslog(syslog.LOG_NOTICE, f"{name}: {text}")
+
+    return tell
 
 
 def found(layout: Layout) -> tuple[Package, ...]:
@@ -86,10 +99,8 @@ def companions(name: str, known: Iterable[Package], asked: Collection[str]) -> t
     return tuple(one for one in ready if not ALL.isdisjoint(asked) or one.name in asked)
 
 
-def prepare(layout: Layout, waiting: Iterable[Package]) -> None:
-    """What the postinst of each would do first: accounts, and the units of those that are new. It does the same again,
-    and finds it done."""
-    waiting = tuple(waiting)
+def prepare(layout: Layout, waiting: Sequence[Package]) -> None:
+    """What the postinst of each would do first: accounts, and the units of those that are new."""
     systemd.run(["systemd-sysusers", *(f"{one.name}.conf" for one in waiting)])
     new = [unit for one in waiting if not one.known for unit in enabled_units(layout, one.site)]
     if new:
