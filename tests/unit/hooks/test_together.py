@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_site_json import EXAMPLE, read
 
-from fpmjail import apache, arrival, foregone, fpm, mounting, packages, starting, systemd, together
+from fpmjail import apache, arrival, foregone, fpm, mounting, packages, probe, sandbox, starting, systemd, together
 from fpmjail.arrival import Arrival, Failures, Surroundings
 from fpmjail.layout import Layout
 from fpmjail.places import Account, SiteFault
@@ -281,15 +281,15 @@ def test_a_new_pool_without_drop_ins_is_proven_by_its_first_start(
         asked.append(words[0])
         return Answer(0, "")
 
-    monkeypatch.setattr(fpm.sandbox, "run", run)
+    monkeypatch.setattr(sandbox, "run", run)
     assert fpm.apply(layout, site, provable=True, started=started).changed
     assert len(asked) == tests and (jail / "etc/fpm.conf").exists()
 
 
 def test_a_new_pool_that_fpm_refuses_is_named_by_what_fpm_says(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = Result("php", False, ("nobody answers",))
-    monkeypatch.setattr(starting.probe, "run", lambda *_: failed)
-    monkeypatch.setattr(starting.fpm, "own_fault", lambda site: "pool.conf:3: unknown entry 'x'")
+    monkeypatch.setattr(probe, "run", lambda *_: failed)
+    monkeypatch.setattr(fpm, "own_fault", lambda site: "pool.conf:3: unknown entry 'x'")
     failures: Failures = {}
     assert starting.prove_each(Layout(), [arriving("a"), arriving("b")], failures) == ()
     assert all("PHP-FPM refuses the pool" in str(failures[name]) for name in "ab")
