@@ -3,7 +3,7 @@
 
 dpkg configures one package after another. The first of many sites configures all that wait (together.py) and leaves
 here what there is to say about each; the postinst of each says that and does nothing else. It counts in the same run of
-dpkg only: the postinst compares who runs it, without starting a program. All others go when the next one begins.
+dpkg only: the postinst compares who runs it, without starting a program.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ def fields(pid: str) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(") ")[2].split()
 
 
-def begin(layout: Layout) -> None:
+def begin(layout: Layout, run: str) -> None:
     """Forget what was left in other runs."""
     for directory in (layout.run, layout.foregone):
         files.make_directory(directory, 0, 0, 0o755)
     for place in layout.foregone.iterdir():
-        place.unlink()
+        if place.read_text(errors="replace").partition("\n")[0] != run:
+            place.unlink()
 
 
 def leave(layout: Layout, name: str, run: str, fault: bool, lines: Iterable[str]) -> None:

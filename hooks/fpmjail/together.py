@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Configures, with the first site of a run of dpkg, all that are waiting: systemd, Apache and the account database are
-told once for all of them, and PHP starts in several at a time.
+"""Configures, with the first site of a run of dpkg, all new ones that are waiting: systemd, Apache and the account
+database are told once for all of them, and PHP starts in several at a time.
 
 Only those with the same dependencies wait for nothing else. What there is to say about each is left for its own
 postinst (foregone.py), which fails for its own site alone.
@@ -18,6 +18,7 @@ from fpmjail import configure as configuring
 from fpmjail import foregone, packages, systemd
 from fpmjail import site as sites
 from fpmjail.arrival import Say
+from fpmjail.glance import WEB_RELOAD
 from fpmjail.layout import Layout
 from fpmjail.site import Site
 
@@ -48,7 +49,8 @@ def configure(layout: Layout, name: str, say: Say) -> None:
     if not waiting:
         configuring.configure(layout, name, say)
         return
-    foregone.begin(layout)
+    say(f"with it {len(waiting)} more that wait for dpkg are configured")
+    foregone.begin(layout, run)
     prepare(layout, waiting)
     lines: dict[str, list[str]] = {one.site: [] for one in waiting}
     tellers = {name: say, **{site: teller(site, kept) for site, kept in lines.items()}}
@@ -57,6 +59,7 @@ def configure(layout: Layout, name: str, say: Say) -> None:
         if fault := failures.get(site):
             kept.append(f"fpmjail: {site}: {fault}")
         foregone.leave(layout, site, run, fault is not None, kept)
+    systemd.run(["dpkg-trigger", "--no-await", WEB_RELOAD])  # the others do not, nor does a first one that fails
     if name in failures:
         raise failures[name]
 
@@ -90,26 +93,29 @@ def named(run: str) -> frozenset[str]:
 
 
 def companions(name: str, known: Iterable[Package], asked: Collection[str]) -> tuple[Package, ...]:
-    """The sites that can be configured with this one: dpkg will come to them in this run, and they need what it needs,
-    which dpkg has seen to."""
+    """The sites that can be configured with this one: they are new, dpkg will come to them in this run, and they need
+    what it needs, which dpkg has seen to."""
     own = next((one for one in known if one.site == name and one.state == BEING_CONFIGURED), None)
     if own is None:
         return ()
-    ready = (one for one in known if one.state == WAITING and one.needs == own.needs)
+    ready = (one for one in known if one.state == WAITING and not one.known and one.needs == own.needs)
     return tuple(one for one in ready if not ALL.isdisjoint(asked) or one.name in asked)
 
 
 def prepare(layout: Layout, waiting: Sequence[Package]) -> None:
-    """What the postinst of each would do first: accounts, and the units of those that are new."""
-    systemd.run(["systemd-sysusers", *(f"{one.name}.conf" for one in waiting)])
-    new = [unit for one in waiting if not one.known for unit in enabled_units(layout, one.site)]
-    if new:
-        enable(new)
+    """What the postinst of each would do first: accounts, and units."""
+    configurations = [f"{one.name}.conf" for one in waiting]
+    if not systemd.run(["systemd-sysusers", *configurations]).good:
+        for one in configurations:
+            systemd.run(["systemd-sysusers", one])
+    enable([unit for one in waiting for unit in enabled_units(layout, one.site)])
 
 
 def enable(units: Sequence[str]) -> None:
     """Enable new units as deb-systemd-helper(1) does, which asks systemctl about one after another: here that is asked
     once, and the helper finds and records it."""
+    if not units:
+        return
     systemd.run(["systemctl", "--system", "--preset-mode=enable-only", "preset", *units])
     for action in ("update-state", "enable"):
         systemd.run(["deb-systemd-helper", action, *units])

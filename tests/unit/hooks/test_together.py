@@ -11,7 +11,20 @@ from pathlib import Path
 import pytest
 from test_site_json import EXAMPLE, read
 
-from fpmjail import apache, arrival, foregone, fpm, mounting, packages, probe, sandbox, starting, systemd, together
+from fpmjail import (
+    apache,
+    arrival,
+    configure,
+    foregone,
+    fpm,
+    mounting,
+    packages,
+    probe,
+    sandbox,
+    starting,
+    systemd,
+    together,
+)
 from fpmjail.arrival import Arrival, Failures, Surroundings
 from fpmjail.layout import Layout
 from fpmjail.places import Account, SiteFault
@@ -48,6 +61,7 @@ def arriving(name: str, say: Callable[[str], None] = print) -> Arrival:
         (waiting("b"), True),
         (waiting("b", "installed"), False),
         (waiting("b", "half-installed"), False),
+        (replace(waiting("b"), known="1.0"), False),  # its postinst has more to do
         (waiting("b", needs=f"{NEEDS}, php8.4-ldap"), False),  # which dpkg may not have configured yet
     ],
 )
@@ -96,10 +110,44 @@ def test_new_units_are_enabled_with_three_calls_however_many(monkeypatch: pytest
 
     monkeypatch.setattr(systemd, "run", run)
     monkeypatch.setattr(together, "enabled_units", lambda layout, name: (f"{name}.socket",))
-    together.prepare(Layout(), [waiting("b"), replace(waiting("c"), known="1.0"), waiting("d")])
-    assert asked[0] == ["systemd-sysusers", "site-b-jail.conf", "site-c-jail.conf", "site-d-jail.conf"]
-    assert [words[-2:] for words in asked[1:]] == [["b.socket", "d.socket"]] * 3
+    together.prepare(Layout(), [waiting("b"), waiting("c")])
+    assert asked[0] == ["systemd-sysusers", "site-b-jail.conf", "site-c-jail.conf"]
+    assert [words[-2:] for words in asked[1:]] == [["b.socket", "c.socket"]] * 3
     assert [words[-3] for words in asked[1:]] == ["preset", "update-state", "enable"]
+
+
+def test_an_account_that_cannot_be_made_keeps_nobody_else_from_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def run(words: list[str]) -> Answer:
+        asked.append(words)
+        return Answer(int("site-b-jail.conf" in words), "")
+
+    monkeypatch.setattr(systemd, "run", run)
+    together.prepare(Layout(Path("/nonexistent")), [waiting("b"), waiting("c")])
+    assert [words[1:] for words in asked[1:]] == [["site-b-jail.conf"], ["site-c-jail.conf"]]
+
+
+def test_a_first_site_that_fails_keeps_the_others_from_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def run(words: list[str]) -> Answer:
+        asked.append(words)
+        return Answer(0, "")
+
+    (tmp_path / "run").mkdir()
+    layout = Layout(tmp_path)
+    monkeypatch.setattr(systemd, "run", run)
+    monkeypatch.setattr(foregone, "run_of_dpkg", lambda: "7 8")
+    monkeypatch.setattr(together, "named", lambda run: frozenset({"--pending"}))
+    monkeypatch.setattr(together, "found", lambda layout: (LEADER, waiting("b"), waiting("c")))
+    failures = {"a": SiteFault("no", "do"), "c": SiteFault("never", "do this")}
+    monkeypatch.setattr(configure, "configure_all", lambda layout, tellers: tellers["b"]("words") or failures)
+    with pytest.raises(SiteFault, match="no"):
+        together.configure(layout, "a", print)
+    assert asked[-1] == ["dpkg-trigger", "--no-await", "fpmjail-reload"]
+    assert (layout.foregone / "b").read_text() == "7 8\ngood\nfpmjail: b: words\n"
+    assert (layout.foregone / "c").read_text() == "7 8\nbad\nfpmjail: c: never\n  do this\n"
 
 
 def test_the_units_are_those_that_the_package_enables() -> None:
@@ -114,7 +162,7 @@ POSTINST = dict(planned(shop()).scripts)["postinst"]
 BEGIN, END = "# begin foregone", "# end foregone"
 
 
-def said(directory: Path, content: str, argument: str = "configure") -> tuple[int, str]:
+def said(directory: Path, content: str, argument: str = "configure", former: str = "") -> tuple[int, str]:
     """Run the postinst's snippet as dpkg would; its exit status, 77 for one that went on, and what it said. In the
     content RUN is what the snippet must find there."""
     snippet = POSTINST[POSTINST.index(BEGIN) : POSTINST.index(END)].replace("/run/fpmjail/foregone", str(directory))
@@ -122,7 +170,9 @@ def said(directory: Path, content: str, argument: str = "configure") -> tuple[in
     script.write_text(f"set -e\n{snippet}\nexit 77\n")
     stat = 'IFS= read -r stat </proc/$$/stat; rest=${stat##*) }; set -- $rest; run="$$ ${20}"'
     (directory / "template").write_text(content)
-    dpkg = f'{stat}; sed "s/RUN/$run/" {directory}/template >{directory}/shop; sh {script} {argument} ""; exit $?'
+    dpkg = (
+        f'{stat}; sed "s/RUN/$run/" {directory}/template >{directory}/shop; sh {script} {argument} "{former}"; exit $?'
+    )
     done = subprocess.run(["bash", "-c", dpkg], capture_output=True, text=True)
     assert done.stderr == ""
     return done.returncode, done.stdout
@@ -142,21 +192,24 @@ def test_what_another_run_of_dpkg_left_does_not_count(tmp_path: Path, run: str) 
     assert said(tmp_path, f"{run}\ngood\nfpmjail: shop: words\n") == (77, "")
 
 
-def test_an_aborted_upgrade_configures_the_site_itself(tmp_path: Path) -> None:
+def test_an_upgrade_configures_the_site_itself(tmp_path: Path) -> None:
+    assert said(tmp_path, "RUN\ngood\n", "configure", "1.0") == (77, "")
     assert said(tmp_path, "RUN\ngood\n", "abort-upgrade") == (77, "")
 
 
 def test_what_is_left_is_what_a_postinst_reads(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     (tmp_path / "run").mkdir()
-    foregone.begin(layout)
+    foregone.begin(layout, "RUN")
     foregone.leave(layout, "shop", "RUN", fault=True, lines=["fpmjail: shop: no\n  do that"])
     foregone.leave(layout, "other", "RUN", fault=False, lines=[])
     there = tmp_path / "there"
     there.mkdir()
     assert said(there, (layout.foregone / "shop").read_text()) == (1, "fpmjail: shop: no\n  do that\n")
     assert said(there, (layout.foregone / "other").read_text()) == (0, "")
-    foregone.begin(layout)
+    foregone.begin(layout, "RUN")
+    assert len(list(layout.foregone.iterdir())) == 2, "other sites of the same run, with other needs"
+    foregone.begin(layout, "RUN2")
     assert list(layout.foregone.iterdir()) == []
 
 
