@@ -89,7 +89,9 @@ def ask_each(layout: Layout, wanted: Sequence[Site]) -> Sequence[tuple[Finding, 
 
 def look(wanted: Sequence[Site]) -> Seen:
     """Look at the services and mounts of these sites, which their probes have woken."""
-    services = {unit for site in wanted for unit in (site.units.service, *site.units.standbys)}
+    own = {unit for site in wanted for unit in (site.units.service, *site.units.standbys)}
+    debians = {site.units.service for site in wanted if site.shared}
+    services = own if len(wanted) == 1 else {*handover.PATTERNS, *debians}
     uids = {_ids(site.user.name, site.user.group)[0] for site in wanted}
     up = systemd.up(*sorted(services)) if systemd.running() else {}
     return Seen(up, facts.processes_of(uids - {-1}), mounts.current())

@@ -15,6 +15,7 @@ from fpmjail import (
     apache,
     arrival,
     configure,
+    files,
     foregone,
     fpm,
     mounting,
@@ -277,24 +278,36 @@ def tests_of_apache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str
     monkeypatch.setattr(apache, "proven_dropins", lambda layout, site: tmp_path / site.name)
     monkeypatch.setattr(apache, "CONFIGURATION", tmp_path)
     monkeypatch.setattr(apache, "STATE", tmp_path)
+    monkeypatch.setattr(files, "make_directory", lambda path, *_: path.mkdir(exist_ok=True))  # not root's
     (tmp_path / "sites-enabled").mkdir()
-
-    def link(words: list[str]) -> Answer:
-        assert words[:3] == ["a2ensite", "--quiet", "--maintmode"]
-        for name in words[3:]:
-            (tmp_path / f"sites-enabled/{name}.conf").symlink_to("x")
-        asked.append(" ".join(words[3:]))
-        return Answer(0, "")
-
-    monkeypatch.setattr(systemd, "run", link)
+    (tmp_path / "sites-available").mkdir()
+    for name in ("a", "b", "c", "d", "e", "f", "g", "h", "bad"):
+        (tmp_path / f"sites-available/site-{name}-jail.conf").touch()
     return asked
 
 
-def test_apache_tests_and_enables_many_sites_with_one_call_each(tests_of_apache: list[str], tmp_path: Path) -> None:
+def test_many_virtual_hosts_are_tested_once_and_linked_as_a2ensite_does(
+    tests_of_apache: list[str], tmp_path: Path
+) -> None:
     sites = [(named(name), True) for name in "abcdefgh"]
     results = apache.apply_all(Layout(tmp_path), sites)
     assert results == {name: Applied() for name in "abcdefgh"}
-    assert tests_of_apache == ["\n".join("abcdefgh"), " ".join(f"site-{name}-jail" for name in "abcdefgh")]
+    assert tests_of_apache == ["\n".join("abcdefgh")]
+    for name in (f"site-{letter}-jail" for letter in "abcdefgh"):
+        link = tmp_path / f"sites-enabled/{name}.conf"
+        assert str(link.readlink()) == f"../sites-available/{name}.conf" and link.exists()
+        assert (tmp_path / "site/enabled_by_maint" / name).read_text() == ""
+
+
+def test_a_site_that_is_linked_again_has_one_record_of_who_did_it(tests_of_apache: list[str], tmp_path: Path) -> None:
+    former = tmp_path / "site/disabled_by_maint/site-a-jail"
+    former.parent.mkdir(parents=True)
+    former.touch()
+    assert apache.enable(named("a")) is None and not former.exists()
+    (tmp_path / "site/disabled_by_admin").mkdir()
+    (tmp_path / "site/disabled_by_admin/site-b-jail").touch()
+    assert "an administrator disabled it" in str(apache.enable(named("b")))
+    assert "is not there" in str(apache.enable(named("z")))
 
 
 def test_a_bad_virtual_host_among_many_is_found_by_halves(tests_of_apache: list[str], tmp_path: Path) -> None:
@@ -302,8 +315,8 @@ def test_a_bad_virtual_host_among_many_is_found_by_halves(tests_of_apache: list[
     results = apache.apply_all(Layout(tmp_path), [(named(name), True) for name in names])
     assert isinstance(results.pop("bad"), VirtualHostFault)
     assert results == {name: Applied() for name in names if name != "bad"}
-    assert len(tests_of_apache) == 1 + 2 + 2 + 2 + 1, "all, halves three times, the links"
-    assert "bad" not in tests_of_apache[-1] and not (tmp_path / "sites-enabled/site-bad-jail.conf").exists()
+    assert len(tests_of_apache) == 1 + 2 + 2 + 2, "all, halves three times"
+    assert not (tmp_path / "sites-enabled/site-bad-jail.conf").exists()
 
 
 def test_a_configuration_that_was_broken_before_is_tested_no_further(
