@@ -85,7 +85,7 @@ def take_over(layout: Layout, one: Arrival, pids: Pids, marks: Pids) -> Arrival:
 
 
 def prove_each(layout: Layout, arrivals: Sequence[Arrival], failures: Failures) -> tuple[Arrival, ...]:
-    """The first request to each, as many at once as there are processors."""
+    """The first request to each, several at once: a start waits for systemd as long as it computes."""
 
     def asked(one: Arrival) -> Arrival | Exception:
         return attempt(lambda one: prove(layout, one), one)
@@ -94,7 +94,7 @@ def prove_each(layout: Layout, arrivals: Sequence[Arrival], failures: Failures) 
         return kept(((one.site, asked(one)) for one in arrivals), failures)
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max(masters.AT_ONCE, os.cpu_count() or 1)) as pool:
         return kept(zip((one.site for one in arrivals), pool.map(asked, arrivals), strict=True), failures)
 
 
