@@ -60,6 +60,7 @@ def snippets(
     return (
         Snippet(unpacking, "isolation", ("isolation",)),
         *((Snippet(unpacking, "code", ("code", "writable")),) if code else ()),
+        Snippet(Event.CONFIGURE, "foregone", ("site",)),
         Snippet(Event.CONFIGURE, "accounts", ("user", "uid")),
         Snippet(Event.CONFIGURE, "units", ("site", "web.tls", "cron")),
         *(() if certificate else (Snippet(Event.CONFIGURE, "former-units", ("web.tls",)),)),
@@ -68,6 +69,7 @@ def snippets(
         *((Snippet(Event.TRIGGERED, "refresh", ("jail.programs",)),) if programs else ()),
         Snippet(Event.BEFORE_REMOVAL, "remove", ("site",)),
         Snippet(Event.BEFORE_REMOVAL, "slice", ("php.limits",)),
+        Snippet(Event.REMOVED, "left-on", ("site", "web.server")),
         Snippet(Event.REMOVED, "reload-units", ("site",)),
         *(() if shared else (Snippet(Event.PURGE, "purge-jail", ("site",)),)),
         Snippet(Event.PURGE, "purge-state", ("site",)),

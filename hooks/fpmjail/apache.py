@@ -14,7 +14,7 @@ from fpmjail import dropin, files, ports, systemd
 from fpmjail.layout import Layout
 from fpmjail.site import Site
 from fpmjail.systemd import Answer
-from fpmjail.vhost import Applied, Lacks, VirtualHostFault, certified
+from fpmjail.vhost import Applied, Lacks, Result, VirtualHostFault, certified
 
 NAME = "Apache"
 CONFIGURATION = Path("/etc/apache2")
@@ -116,22 +116,64 @@ def apply(layout: Layout, site: Site, on: bool) -> Applied:
 
     Never reloads. A bad drop-in leaves the proven ones in place. Raises VirtualHostFault for the package's own text.
     """
+    result = apply_all(layout, ((site, on),))[site.name]
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def apply_all(layout: Layout, wanted: Sequence[tuple[Site, bool]]) -> dict[str, Result]:
+    """The same for several sites, which share one test as long as nothing is wrong with any of them."""
     if not installed():
-        return Applied(("Apache is not installed, so nothing serves this site: apt install apache2",))
-    words = enable_modules(site)
-    answer = verdict_on_dropins(layout, site)
-    # With many sites each test takes long, and one that passes with this site says that all is well without it.
-    foreign = answer if answer.good else verdict(CONFIGURATION / "apache2.conf")
+        words = "Apache is not installed, so nothing serves this site: apt install apache2"
+        return {site.name: Applied((words,)) for site, _ in wanted}
+    if not wanted:
+        return {}
+    sites = [site for site, _ in wanted]
+    missing = {site.name: enable_modules(site) for site in sites}
+    whole = verdict_on(layout, sites)
+    # With many sites each test takes long, and one that passes with a site says that all is well without it.
+    foreign = whole if whole.good else verdict(CONFIGURATION / "apache2.conf")
     if not foreign.good:
-        return Applied((*words, f"Apache's configuration was broken before: {complaint(foreign.words)}"))
-    refused = take_dropins(layout, site, answer)
-    in_the_way = enable(site) if on else None
-    return Applied((*words, *filter(None, (refused, in_the_way))), refused)
+        broken = f"Apache's configuration was broken before: {complaint(foreign.words)}"
+        return {name: Applied((*words, broken)) for name, words in missing.items()}
+    answers = spread(layout, sites, whole)
+    refused = {site.name: taken(layout, site, answers[site.name]) for site, _ in wanted}
+    off = {site.name: enable(site) for site, on in wanted if on and not isinstance(refused[site.name], Exception)}
+    return {
+        name: result
+        if isinstance(result, Exception)
+        else Applied((*missing[name], *filter(None, (result, off.get(name)))), result)
+        for name, result in refused.items()
+    }
 
 
-def verdict_on_dropins(layout: Layout, site: Site) -> Answer:
-    """Test the server's whole configuration with this site and the admin's drop-ins."""
-    return verdict_with(candidate(site, dropin_directory(layout, site) / "*.conf", proven_dropins(layout, site)))
+def spread(layout: Layout, sites: Sequence[Site], answer: Answer) -> dict[str, Answer]:
+    """What Apache says to each of these sites: what it said to all when that was good, else each half is asked by
+    itself, down to the sites that are not good."""
+    if answer.good or len(sites) == 1:
+        return dict.fromkeys((site.name for site in sites), answer)
+    middle = len(sites) // 2
+    halves = (sites[:middle], sites[middle:])
+    return {name: one for half in halves for name, one in spread(layout, half, verdict_on(layout, half)).items()}
+
+
+def verdict_on(layout: Layout, sites: Sequence[Site]) -> Answer:
+    """Test the server's whole configuration with these sites and the admin's drop-ins."""
+    return verdict_with("\n".join(with_dropins(layout, site) for site in sites))
+
+
+def with_dropins(layout: Layout, site: Site) -> str:
+    """The virtual host's text with what the admin has now instead of the proven drop-ins."""
+    return candidate(site, dropin_directory(layout, site) / "*.conf", proven_dropins(layout, site))
+
+
+def taken(layout: Layout, site: Site, answer: Answer) -> str | VirtualHostFault | OSError | None:
+    """Why the admin's drop-ins were not taken over, or what is wrong with the site itself."""
+    try:
+        return take_dropins(layout, site, answer)
+    except (VirtualHostFault, OSError) as error:
+        return error
 
 
 def take_dropins(layout: Layout, site: Site, answer: Answer) -> str | None:
@@ -172,13 +214,24 @@ def lacks(layout: Layout, site: Site) -> Lacks:
 
 
 def enable(site: Site) -> str | None:
-    """Link the virtual host; returns why it stays off."""
+    """Link the virtual host; returns why it stays off. Link and record are those of `a2ensite --maintmode`, which
+    starts four programs for each site: a2query(1) and a2dissite(1) know no difference."""
+    name = site.web.site
+    available = CONFIGURATION / "sites-available" / f"{name}.conf"
     if enabled(site):
         return None
-    if disabled_by_admin("site", site.web.site):
-        return f"the virtual host stays off because an administrator disabled it: a2ensite {site.web.site}"
-    answer = systemd.run(["a2ensite", "--quiet", "--maintmode", site.web.site])
-    return None if answer.good else f"a2ensite {site.web.site}: {answer.words}"
+    if disabled_by_admin("site", name):
+        return f"the virtual host stays off because an administrator disabled it: a2ensite {name}"
+    if not available.exists():
+        return f"the virtual host stays off because {available} is not there: apt install --reinstall {site.package}"
+    record = STATE / "site" / "enabled_by_maint" / name
+    for directory in (record.parent.parent, record.parent):
+        files.make_directory(directory, 0, 0, 0o755)
+    for former in record.parent.parent.glob(f"*/{name}"):
+        former.unlink()
+    files.touch(record)
+    files.replace_link(CONFIGURATION / "sites-enabled" / available.name, f"../sites-available/{available.name}")
+    return None
 
 
 def disable(layout: Layout, site: Site) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from fpmjail import facts, systemd
 from fpmjail.facts import Entry
 from fpmjail.finding import Finding, good, listed, origin, warning
+from fpmjail.judges import described, exposed
 from fpmjail.layout import Layout
 from fpmjail.site import Site
 
@@ -42,8 +43,6 @@ def text(path: Path) -> str:
 
 def judge_code(site: Site, entries: Iterable[Entry]) -> tuple[Finding, ...]:
     """Code that the package brought must be root's, or the site can change it and dpkg unpacks no new version."""
-    from fpmjail.check import described, exposed
-
     found = list(entries)
     if not found:
         return ()

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fpmjail import mail
-from fpmjail.check import judge_capability
 from fpmjail.finding import Finding, good, origin, warning
+from fpmjail.judges import judge_capability
 from fpmjail.layout import Layout
 from fpmjail.probe import Result
 from fpmjail.site import Mail, Site

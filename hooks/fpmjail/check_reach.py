@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from fpmjail import check_mail, mail, reach
-from fpmjail.check import judge_capability
 from fpmjail.finding import Finding, bad, compared, good, origin, warning, words_outside
+from fpmjail.judges import judge_capability
 from fpmjail.layout import Layout
 from fpmjail.probe import Result
 from fpmjail.site import SERVER_DIRECTORIES, Site

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from fpmjail import absent, facts, jail, mounts, pools, probe, shared, systemd
 from fpmjail import site as sites
-from fpmjail.check import WRITABLE_IN_JAIL, image_faults, judge_jail, judge_usr, probes_of, transfers, unsealed
 from fpmjail.facts import Master, Process
 from fpmjail.finding import Finding, bad, good, ruled, warning
+from fpmjail.judges import WRITABLE_IN_JAIL, image_faults, judge_jail, judge_usr, probes_of, transfers, unsealed
 from fpmjail.layout import Layout
 from fpmjail.mounts import Mount
 from fpmjail.probe import Result, printable
@@ -47,10 +47,12 @@ def judge_devices(site: Site, missing: Sequence[str], below: Mount | None) -> Fi
     return good("files", "devices", "null, zero, full, random, urandom")
 
 
-def check_running(layout: Layout, site: Site, found: Sequence[Process], master: Master | None) -> tuple[Finding, ...]:
+def check_running(
+    layout: Layout, site: Site, found: Sequence[Process], master: Master | None, table: Sequence[Mount]
+) -> tuple[Finding, ...]:
     """Mounts, processes, Debian's master, the neighbours."""
     return (
-        *judge_mounts(site, mounts.current(), lost_directories(site)),
+        *judge_mounts(site, table, lost_directories(site)),
         judge_processes(site, found),
         *(
             check_pool(layout, site, master)

@@ -38,11 +38,13 @@ Command = Callable[[argparse.Namespace, Layout], int]
 def configure(arguments: argparse.Namespace, layout: Layout) -> int:
     """Make a site true on this host."""
     from fpmjail import configure as sites
-    from fpmjail import run
+    from fpmjail import run, together
 
     def action(tell: Callable[[str], None]) -> None:
-        sites.configure(layout, arguments.site, tell)
-        if UNDER_DPKG not in os.environ:  # there one trigger reloads for all sites of the run
+        if UNDER_DPKG in os.environ:  # there one trigger reloads for all sites of the run
+            together.configure(layout, arguments.site, tell)
+        else:
+            sites.configure(layout, arguments.site, tell)
             run.web(layout, teller(arguments))
 
     return site_action(arguments, action)
@@ -50,7 +52,7 @@ def configure(arguments: argparse.Namespace, layout: Layout) -> int:
 
 def remove(arguments: argparse.Namespace, layout: Layout) -> int:
     """Take a site out of the web server and of systemd; data stays."""
-    from fpmjail import configure as sites
+    from fpmjail import takedown as sites
 
     return site_action(arguments, lambda tell: sites.remove(layout, arguments.site, tell))
 

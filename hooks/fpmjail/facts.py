@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Looks at an installed site from outside, as root: files, mounts, processes, the web server. Only reads.
 
-What is seen here is judged in check.py. Nothing below a directory that the site's user can write is opened.
+What is seen here is judged in judges.py. Nothing below a directory that the site's user can write is opened.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fpmjail import handover, mounts, systemd
-from fpmjail.layout import Layout
+from fpmjail import mounts
 from fpmjail.mounts import Mount
 from fpmjail.site import Site
 
@@ -134,14 +133,26 @@ def parse_status(pid: int, text: str) -> Process:
 
 def processes(uid: int) -> tuple[Process, ...]:
     """Every process with this effective uid; one that ends meanwhile is none."""
-    found = []
+    return processes_of({uid})[uid]
+
+
+def processes_of(uids: Collection[int]) -> dict[int, tuple[Process, ...]]:
+    """The processes with each of these effective uids, by their ids; all are looked at once."""
+    found: dict[int, list[Process]] = {uid: [] for uid in uids}
     for path in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError, KeyError, ValueError):
-            process = parse_status(int(path.name), (path / "status").read_text(errors="replace"))
-            if process.uid == uid:
-                program, root = (str((path / name).readlink()) for name in ("exe", "root"))
-                found.append(replace(process, program=program, root=root, place=identity(path / "root/.")))
-    return tuple(sorted(found, key=lambda process: process.pid))
+        with suppress(OSError, LookupError, ValueError):
+            text = (path / "status").read_text(errors="replace")
+            if effective_uid(text) in found:
+                process = parse_status(int(path.name), text)
+                program, root = (str((path / link).readlink()) for link in ("exe", "root"))
+                whole = replace(process, program=program, root=root, place=identity(path / "root/."))
+                found[process.uid].append(whole)
+    return {uid: tuple(sorted(group, key=lambda process: process.pid)) for uid, group in found.items()}
+
+
+def effective_uid(text: str) -> int:
+    """The effective uid in the text of /proc/PID/status, without reading the rest. Raises IndexError, ValueError."""
+    return int(text.partition("\nUid:\t")[2].split("\t", 2)[1])
 
 
 def mapped_files(text: str) -> tuple[str, ...]:
@@ -163,9 +174,8 @@ def deleted(mapped: Iterable[str]) -> tuple[str, ...]:
     return tuple(path for path in mapped if path.endswith(" (deleted)") and not path.startswith(HARMLESS_DELETED))
 
 
-def master(layout: Layout, site: Site) -> Master | None:
-    """The master that takes the site's requests, or None when there is none."""
-    pid = handover.look(layout, site).serving if systemd.running() else 0
+def master(pid: int) -> Master | None:
+    """The master with this process id, 0 for none."""
     place = Path(f"/proc/{pid}")
     try:
         return Master(pid, maps(pid), mounts.parse((place / "mountinfo").read_text(errors="replace"))) if pid else None

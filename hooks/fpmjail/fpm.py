@@ -113,12 +113,27 @@ def counts(line: str, number: int, last: Mapping[tuple[bool, str], int]) -> bool
     return key is None or last[key] == number
 
 
-def apply(layout: Layout, site: Site, provable: bool) -> Applied:
+def apply(layout: Layout, site: Site, provable: bool, *, started: bool = False) -> Applied:
     """Bring the configuration of a site's own master up to date. A bad drop-in leaves the old text in place.
 
-    `provable` is False where nothing can be run in the jail (no systemd). Raises PoolFault for the package's own text.
+    `provable` is False where nothing can be run in the jail (no systemd). With `started` the first start follows, which
+    proves more of the package's own text than a test. Raises PoolFault for that text.
     """
-    return bring(layout, site, site.paths.jail / "etc/fpm.conf", lambda parts: proven(site, parts, provable))
+
+    def proof(parts: tuple[Part, ...]) -> str | None:
+        return proven(site, parts, provable and not (started and len(parts) == 1))
+
+    return bring(layout, site, site.paths.jail / "etc/fpm.conf", proof)
+
+
+def own_fault(site: Site) -> str | None:
+    """What FPM says against the package's own text, where that was not proven before its first start."""
+    return proven(site, (own_part(site),), provable=True)
+
+
+def own_part(site: Site) -> Part:
+    """The package's text."""
+    return Part(str(site.paths.pool), site.paths.pool.read_text())
 
 
 def bring(layout: Layout, site: Site, live: Path, proof: Proof) -> Applied:
@@ -126,7 +141,7 @@ def bring(layout: Layout, site: Site, live: Path, proof: Proof) -> Applied:
 
     `proof` says why the parts together cannot go live, or None. Raises PoolFault for the package's own text.
     """
-    own = Part(str(site.paths.pool), site.paths.pool.read_text())
+    own = own_part(site)
     parts = (own, *dropin.read(dropin_directory(layout, site)))
     before = live.read_text() if live.is_file() else None
     if text(parts) == before:

@@ -14,9 +14,9 @@ from itertools import islice
 from pathlib import Path
 
 from fpmjail import facts, image, inside, places, walk
-from fpmjail.check import described, exposed, transfers
 from fpmjail.facts import Entry, Process
 from fpmjail.finding import Finding, bad, good, ruled
+from fpmjail.judges import described, exposed, transfers
 from fpmjail.layout import Layout
 from fpmjail.manifest import Manifest
 from fpmjail.probe import Result

@@ -68,6 +68,11 @@ class Layout:
         return self.run / "fresh-pools"
 
     @property
+    def foregone(self) -> Path:
+        """What there is to say about sites that were configured together with another one, by name."""
+        return self.run / "foregone"
+
+    @property
     def leaving(self) -> Path:
         """One mark for each service whose master was told to end when its last request has: its process id."""
         return self.run / "leaving"

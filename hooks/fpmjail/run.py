@@ -176,7 +176,7 @@ def trigger(layout: Layout, names: frozenset[str], say: Say) -> None:
 def web(layout: Layout, say: Say) -> str | None:
     """Reload Debian's PHP-FPM, each web server, and sshd once for everything that was configured, then say which new
     sites answer."""
-    from fpmjail import sftp
+    from fpmjail import announcing, sftp
     from fpmjail import web as servers
 
     found, _ = sites.installed(layout)
@@ -187,31 +187,5 @@ def web(layout: Layout, say: Say) -> str | None:
     troubles = [text for text in (*pools, trouble, sftp.reload(layout)) if text]
     for text in (*words, *troubles):
         say(text)
-    announce(layout, found, say)
+    announcing.announce(layout, found, say)
     return "; ".join(troubles) or None
-
-
-def announce(layout: Layout, found: Iterable[sites.Site], say: Say) -> None:
-    """One line about each site that was configured since the last reload, and what is wrong with it."""
-    from fpmjail import configure
-
-    for site in found:
-        mark = layout.run / "announce" / site.name
-        if mark.exists():
-            mark.unlink()
-            answered = answers(site) if systemd.running() else ()
-            for words in (*configure.check_again(layout, site), *answered):
-                say(f"{site.name}: {words}")
-
-
-def answers(site: sites.Site) -> tuple[str, ...]:
-    """What a visitor of the start page gets, over TLS too when there is a certificate."""
-    from fpmjail import facts, vhost
-
-    ours = {name.partition("/")[0] for name in site.writable}
-    if site.paths.document_root.is_dir() and ours >= {path.name for path in site.paths.document_root.iterdir()}:
-        return (f"is ready; put its files into {site.paths.document_root}",)
-    return tuple(
-        f"{visit.address} answers {visit.status}" if visit.status else f"{visit.address} does not answer: {visit.words}"
-        for visit in facts.visits(site, vhost.certified(site))
-    )

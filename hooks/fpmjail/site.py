@@ -324,13 +324,14 @@ def load(path: Path) -> Site:
     return site
 
 
-def naming(layout: Layout, word: str) -> list[Site]:
-    """The sites whose descriptions have this word between quotes. The others are read and not understood, which takes
-    a hundredth of the time: a site that is configured must not cost more because there are many."""
+def naming(layout: Layout, word: str, beside: str = "") -> list[Site]:
+    """The sites but the one called `beside` whose descriptions have this word between quotes. The others are read and
+    not understood, which takes a hundredth of the time: a site that is configured must not cost more because there are
+    many."""
     found = []
     for path in layout.sites.glob("*/site.json"):
         with suppress(OSError, SiteError):
-            if f'"{word}"'.encode() in path.read_bytes():
+            if path.parent.name != beside and f'"{word}"'.encode() in path.read_bytes():
                 found.append(load(path))
     return found
 

@@ -28,8 +28,12 @@ class Answer:
         return self.status == 0
 
 
-def run(command: Sequence[str], timeout: float = 120.0) -> Answer:
-    """Run a command and never raise: a missing program is status 127, a late one 124 (as timeout(1) says)."""
+def run(command: Sequence[str], timeout: float | None = None) -> Answer:
+    """Run a command and never raise: a missing program is status 127, a late one 124 (as timeout(1) says).
+
+    Without a `timeout` it has two minutes, and a second for each word: one call may be about many units.
+    """
+    timeout = 120.0 + len(command) if timeout is None else timeout
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout
@@ -51,7 +55,7 @@ def permitted(unit: str, action: str) -> bool:
     return not POLICY.exists() or run([str(POLICY), unit.removesuffix(".service"), action]).status != DENIED
 
 
-def systemctl(*arguments: str, timeout: float = 120.0) -> Answer:
+def systemctl(*arguments: str, timeout: float | None = None) -> Answer:
     """`systemctl --quiet ARGUMENTS`, without its second program that waits for questions about passwords."""
     return run(["systemctl", "--quiet", "--no-ask-password", *arguments], timeout)
 

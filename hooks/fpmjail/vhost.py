@@ -21,6 +21,10 @@ class Applied:
     refused: str | None = None
 
 
+Result = Applied | VirtualHostFault | OSError
+"""What became of a virtual host, or what is wrong with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lacks:
     """What keeps a web server from serving a site as its description says, and how to mend it."""

@@ -10,7 +10,7 @@ from typing import Protocol
 from fpmjail import apache, nginx, systemd
 from fpmjail.layout import Layout
 from fpmjail.site import Site
-from fpmjail.vhost import Applied, Lacks
+from fpmjail.vhost import Applied, Lacks, Result, VirtualHostFault
 
 
 class WebServer(Protocol):
@@ -45,13 +45,28 @@ def server(site: Site) -> WebServer:
     return SERVERS[site.web.server]
 
 
-def apply(layout: Layout, site: Site, on: bool) -> Applied:
-    """Prove and enable the virtual host, and take the site out of a web server that it was in before.
+def apply_all(layout: Layout, wanted: Sequence[tuple[Site, bool]]) -> dict[str, Result]:
+    """Prove and enable the virtual hosts of sites, each with whether it is on, and take them out of web servers that
+    they were in before: what became of each, by its site's name.
 
-    Raises vhost.VirtualHostFault.
+    Apache, whose test takes longer with every site, is asked once for all of them.
     """
-    leave(layout, site)
-    return server(site).apply(layout, site, on)
+    for site, _ in wanted:
+        leave(layout, site)
+    joint = [(site, on) for site, on in wanted if server(site) is apache]
+    results: dict[str, Result] = dict(apache.apply_all(layout, joint))
+    for site, on in wanted:
+        if site.name not in results:
+            results[site.name] = result_of(layout, site, on)
+    return results
+
+
+def result_of(layout: Layout, site: Site, on: bool) -> Result:
+    """What became of one virtual host."""
+    try:
+        return server(site).apply(layout, site, on)
+    except (VirtualHostFault, OSError) as error:
+        return error
 
 
 def leave(layout: Layout, site: Site) -> None:

@@ -1,25 +1,36 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A refresh costs the same with many sites as with few: counted in system calls and files, not in seconds."""
+"""A refresh costs the same with many sites as with few, and a further site in a run of apt no program of its own:
+counted in system calls, files and programs, not in seconds."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from tests.bench import many
 from tests.bench.row import Bench
 from tests.bench.rows.refresh import UPGRADE
+from tests.lifecycle.container import Completed
 from tests.lifecycle.repository import SigningKey
 from tests.lifecycle.server import Server
 
 FEW, MANY = 2, 42
+TWO, SIX = slice(MANY + 2, MANY + 4), slice(MANY + 4, MANY + 12)
+"""The sites of two runs of apt; one is broken in the second."""
+BROKEN, LEADER, LEFT = (many.name(MANY + number) for number in (6, 10, 11))
 OF_A_SITE = re.compile(r"s000\d\d")
 WRITES = re.compile(r"^\d+ +(rename|unlink|mkdir|rmdir|symlink|link|chmod|chown|utime|mknod)\w*\(|O_CREAT|O_TRUNC")
 A_FEW_CALLS = 8
 """The most calls for one further site: its site.json is looked at, opened and read."""
+OF_DPKG = 7
+"""The programs that dpkg starts for any package: dpkg-split, dpkg-deb twice, tar, rm, preinst, postinst."""
+OF_A_BROKEN_ONE = 2
+"""The programs that switch a site off that cannot be configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +69,45 @@ class Traces:
 
 
 @pytest.fixture(scope="module")
-def traces(
+def place(
     release: str, tmp_path_factory: pytest.TempPathFactory, signing_key: SigningKey
-) -> Iterator[tuple[Traces, Traces]]:
-    """With few sites, then with many on the same server."""
+) -> Iterator[tuple[Server, list[Path]]]:
+    """A server without a site, and the packages of some."""
     bench = Bench(release, MANY, 1, tmp_path_factory.mktemp("bench"), key=signing_key)
-    debs = many.packages(bench, MANY)
+    debs = many.packages(bench, MANY + 12)
     with many.server(bench) as server:
-        many.unpack(server, debs[:FEW])
-        traced(server)  # the first switch has no generation before the one before, which would have to go
-        few = traced(server)
-        many.unpack(server, debs[FEW:])
-        yield few, traced(server)
+        yield server, debs
+
+
+@pytest.fixture(scope="module")
+def traces(place: tuple[Server, list[Path]]) -> tuple[Traces, Traces]:
+    """With few sites, then with many on the same server."""
+    server, debs = place
+    many.unpack(server, debs[:FEW])
+    traced(server)  # the first switch has no generation before the one before, which would have to go
+    few = traced(server)
+    many.unpack(server, debs[FEW:MANY])
+    return few, traced(server)
+
+
+@pytest.fixture(scope="module")
+def runs(place: tuple[Server, list[Path]], traces: tuple[Traces, Traces]) -> tuple[Completed, int, Completed, int]:
+    """What two runs of apt said, and how many programs each started. The server has many sites already."""
+    server, debs = place
+    installed(server, debs[MANY : TWO.start])  # a first site switches Apache's modules on
+    first = installed(server, debs[TWO])
+    server.shell(f"mkdir -p /var/www/{BROKEN} && chown www-data /var/www/{BROKEN}")
+    return (*first, *installed(server, debs[SIX]))
+
+
+def installed(server: Server, debs: list[Path]) -> tuple[Completed, int]:
+    """Install packages in one run of apt; what it said, and how many programs it started."""
+    server.bed.sites.publish(*debs)
+    server.apt("update")
+    names = " ".join(deb.name.partition("_")[0] for deb in debs)
+    strace = "strace -f -qq -e trace=execve -e signal=none -o /root/trace"
+    answer = server.shell(f"DEBIAN_FRONTEND=noninteractive {strace} apt-get install -y {names}", check=False)
+    return answer, Trace(tuple(server.read("/root/trace").splitlines())).programs
 
 
 def traced(server: Server) -> Traces:
@@ -111,3 +149,53 @@ def test_a_refresh_with_nothing_to_do_looks_at_each_site_twice_at_most(traces: t
     assert plenty.of_sites - few.of_sites <= (MANY - FEW) * 2
     assert plenty.of_none <= few.of_none + 10
     assert plenty.programs == few.programs == 1 and len(plenty.writes) == len(few.writes) <= 1, plenty.writes
+
+
+def test_a_further_site_in_a_run_of_apt_starts_no_program_beyond_those_of_any_package(
+    runs: tuple[Completed, int, Completed, int],
+) -> None:
+    _, few, _, plenty = runs
+    assert few > 2 * OF_DPKG, "no program was started: what was traced?"
+    assert plenty - few <= 4 * OF_DPKG + OF_A_BROKEN_ONE
+
+
+def test_of_many_sites_in_one_run_the_broken_one_fails_alone_and_is_named(
+    place: tuple[Server, list[Path]], runs: tuple[Completed, int, Completed, int]
+) -> None:
+    server, debs = place
+    answer = runs[2]
+    assert not answer.good and f"/var/www/{BROKEN} cannot be root's own directory" in answer.output
+    assert answer.output.count(f"dpkg: error processing package site-{BROKEN}-jail") == 1
+    names = [deb.name.partition("_")[0].removeprefix("site-").removesuffix("-jail") for deb in debs[SIX]]
+    assert all((f"{name}: is ready" in answer.output) is (name != BROKEN) for name in names)
+    assert not server.exists(f"/etc/apache2/sites-enabled/site-{BROKEN}-jail.conf")
+    sound = next(name for name in names if name != BROKEN)
+    server.write_page("index.php", "<?php echo 'hello';", sound)
+    assert server.get("/index.php", f"{sound}.example.org").body == "hello"
+    assert server.run("systemctl", "is-enabled", f"site-{sound}-jail.socket").stdout.strip() == "enabled"
+    assert f"site-{sound}-jail (enabled by maintainer script)" in server.run("a2query", "-s").output
+    server.run("chown", "root:root", f"/var/www/{BROKEN}")
+    assert f"{BROKEN}: is ready" in server.run("dpkg", "--configure", "--pending").output
+    found = json.loads(server.run("fpmjail", "check", "--jail-only", "--json", *names, check=False).stdout)
+    assert [one for name in names for one in found[name] if one["level"] == "bad"] == []
+
+
+def test_a_site_that_was_configured_for_a_run_of_dpkg_that_never_came_to_it_goes_without_a_trace(
+    place: tuple[Server, list[Path]], runs: tuple[Completed, int, Completed, int]
+) -> None:
+    server, debs = place
+    server.bed.sites.publish(*debs[MANY + 10 :])
+    server.apt("update")
+    server.shell(f"mkdir -p /var/www/{LEADER} && chown www-data /var/www/{LEADER}")
+    server.shell(f"cd /root && apt-get download site-{LEADER}-jail site-{LEFT}-jail && dpkg --unpack ./site-*.deb")
+    assert not server.run("dpkg", "--configure", f"site-{LEADER}-jail", check=False).good
+    assert not server.exists(f"/var/lib/fpmjail/jails/{LEFT}"), "dpkg was told to configure one site only"
+    server.run("chown", "root:root", f"/var/www/{LEADER}")
+    postinst = f"DPKG_MAINTSCRIPT_NAME=postinst fpmjail configure {LEADER}; :"
+    server.run("sh", "-c", f"sh -c '{postinst}'; :", "dpkg", "--pending")
+    assert server.run("systemctl", "is-active", f"site-{LEFT}-jail.service").stdout.strip() == "active"
+    server.run("dpkg", "--remove", f"site-{LEFT}-jail")
+    assert LEFT not in server.shell("systemctl list-units --plain --no-legend; cat /proc/self/mountinfo").stdout
+    assert LEFT not in server.shell("ls /etc/apache2/sites-enabled; ps -eo user:30").stdout
+    server.run("apache2ctl", "configtest")
+    server.run("dpkg", "--configure", "--pending")

@@ -25,10 +25,10 @@ def test_a_site_has_every_script() -> None:
 
 def test_snippets_run_in_their_order() -> None:
     assert fences(SCRIPTS["preinst"]) == ["isolation"]
-    assert fences(SCRIPTS["postinst"]) == ["accounts", "units", "configure", "reload"]
+    assert fences(SCRIPTS["postinst"]) == ["foregone", "accounts", "units", "configure", "reload"]
     assert fences(SCRIPTS["prerm"]) == ["remove", "slice"]
     assert fences(SCRIPTS["postrm"]) == [
-        "reload-units", "purge-jail", "purge-state", "purge-base", "purge-virtual-host", "purge-units",
+        "left-on", "reload-units", "purge-jail", "purge-state", "purge-base", "purge-virtual-host", "purge-units",
         "purge-parents",
     ]  # fmt: skip
 
@@ -84,14 +84,24 @@ def test_the_first_installation_enables_all_units_with_one_call_of_debs_helper()
     first, _, later = SCRIPTS["postinst"].partition("\n\telse\n\t\tenable_unit ")
     calls = first.partition('\tif [ "$1" = configure ] && [ -z "$2" ]\n')[2].splitlines()
     names = "site-shop-jail.socket site-shop-jail-certificate.path"
-    assert [call.strip() for call in calls if "deb-systemd-helper" in call] == [
+    assert [call.strip() for call in calls if "deb-systemd-helper " in call] == [
         f"deb-systemd-helper enable {names} >/dev/null || true"
     ]
     assert later.startswith("site-shop-jail.socket\n")
 
 
+@pytest.mark.parametrize("isolation", ["dedicated", "shared"])
+def test_what_a_run_for_many_sites_left_on_goes_although_prerm_was_not_called(isolation: str) -> None:
+    script = dict(planned(shop(f"isolation: {isolation}\n")).scripts)["postrm"]
+    removed, _, purged = script.partition("\npurge)\n")
+    assert "sites-enabled" in removed and "sites-enabled" not in purged
+    assert ("pool.d" in removed) is (isolation == "shared") and "pool.d" not in purged
+    (stopped,) = re.findall(r"systemctl --system stop (.*) >/dev/null", removed)
+    assert stopped.endswith(".mount") and ("site-shop-jail.socket" in stopped) is (isolation == "dedicated")
+
+
 def test_the_path_unit_of_a_site_that_had_a_certificate_is_forgotten() -> None:
-    assert fences(WITHOUT_TLS["postinst"]) == ["accounts", "units", "former-units", "configure", "reload"]
+    assert fences(WITHOUT_TLS["postinst"]) == ["foregone", "accounts", "units", "former-units", "configure", "reload"]
     assert "enable_unit site-shop-jail-certificate.path\n" in SCRIPTS["postinst"]
     assert "enable_unit site-shop-jail-certificate.path\n" not in WITHOUT_TLS["postinst"]
     assert "deb-systemd-helper purge site-shop-jail-certificate.path" in WITHOUT_TLS["postinst"]

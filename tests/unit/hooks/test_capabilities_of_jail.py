@@ -13,16 +13,16 @@ from test_check import IMAGE, JAIL, MASTER, SITE
 from world import ARCH, LIB
 
 from fpmjail import (
-    check,
     check_holdings,
-    configure,
     cost,
     holdings,
     image,
     image_build,
     jail,
+    judges,
     locales,
     masters,
+    mounting,
     probe,
     prove,
     systemd,
@@ -195,17 +195,17 @@ def test_a_master_with_the_servers_usr_shows_no_generation_so_it_counts_as_outda
 
 def test_the_mount_of_the_servers_usr_is_judged() -> None:
     usr = replace(IMAGE, target=f"{JAIL}/usr", root="/usr")
-    assert [finding.good for finding in check.judge_mounts(BOUND_SITE, [IMAGE, usr])] == [True, True, True]
-    assert check.judge_mounts(BOUND_SITE, [IMAGE, replace(usr, root="/")])[1].good  # /usr on a disk of its own
+    assert [finding.good for finding in judges.judge_mounts(BOUND_SITE, [IMAGE, usr])] == [True, True, True]
+    assert judges.judge_mounts(BOUND_SITE, [IMAGE, replace(usr, root="/")])[1].good  # /usr on a disk of its own
     for wrong in ([IMAGE], [IMAGE, replace(usr, options=("ro", "nodev"))], [IMAGE, replace(usr, root="/home")]):
-        assert check.judge_mounts(BOUND_SITE, wrong)[1].level is Level.BAD
+        assert judges.judge_mounts(BOUND_SITE, wrong)[1].level is Level.BAD
 
 
 def test_a_master_with_the_servers_usr_maps_no_deleted_file() -> None:
     master = replace(MASTER, mapped=("/usr/lib/libc.so.6", "/dev/zero (deleted)"))
-    assert check.judge_master(BOUND_SITE, master, "d" * 16).good
+    assert judges.judge_master(BOUND_SITE, master, "d" * 16).good
     stale = replace(master, mapped=("/usr/lib/libc.so.6 (deleted)",))
-    assert "maps /usr/lib/libc.so.6 (deleted)" in check.judge_master(BOUND_SITE, stale, "d" * 16).seen
+    assert "maps /usr/lib/libc.so.6 (deleted)" in judges.judge_master(BOUND_SITE, stale, "d" * 16).seen
 
 
 def test_what_is_visible_is_said(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_a_shell_is_only_expected_where_the_image_has_one(layout: Layout) -> Non
 
 
 def test_an_implied_capability_leads_to_the_extension_that_brought_it() -> None:
-    finding = check.judge_capability(SITE, probe.Result("imagick", False, ("formats: none",)))
+    finding = judges.judge_capability(SITE, probe.Result("imagick", False, ("formats: none",)))
     assert finding.origin == "example.yaml:9" and "php8.4-imagick" in finding.fix
 
 
@@ -316,6 +316,6 @@ def test_what_stands_in_the_place_of_usr_goes_when_it_is_of_the_other_kind(
     usr.symlink_to(".image/current/usr") if stands == "link" else usr.mkdir()
     site = replace(SITE, paths=replace(SITE.paths, jail=tmp_path), profile=replace(SITE.profile, libraries=libraries))
     site = replace(site, isolation=isolation)
-    configure.make_room(site)
+    mounting.make_room(site)
     assert os.path.lexists(usr) is not gone
-    configure.make_room(site)
+    mounting.make_room(site)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fpmjail import check, facts, probe
+from fpmjail import facts, judges, probe
 from fpmjail.cron import Fate
 from fpmjail.doors import Door
 from fpmjail.facts import Entry, Master, Process, Visit
@@ -69,26 +69,26 @@ def levels(findings: tuple[Finding, ...]) -> list[str]:
 
 
 def test_a_probe_that_failed_names_the_line_that_asked_for_it() -> None:
-    finding = check.judge_capability(SITE, Result("charsets", False, ("CP1252: Wrong encoding",)))
+    finding = judges.judge_capability(SITE, Result("charsets", False, ("CP1252: Wrong encoding",)))
     assert (finding.level, finding.seen, finding.origin) == (Level.BAD, "CP1252: Wrong encoding", "example.yaml:14")
     assert "fpmjail refresh" in finding.fix
 
 
 def test_a_probe_that_nobody_answered_points_at_the_units() -> None:
-    finding = check.judge_capability(SITE, Result("php", False, ("No such file",), answered=False))
+    finding = judges.judge_capability(SITE, Result("php", False, ("No such file",), answered=False))
     assert finding.fix == "systemctl status site-example-jail.socket site-example-jail.service"
 
 
 def test_a_probe_that_open_basedir_shuts_out_says_what_to_add() -> None:
-    finding = check.judge_capability(SITE, Result("php", False, (probe.SHUT_OUT,), answered=False))
+    finding = judges.judge_capability(SITE, Result("php", False, (probe.SHUT_OUT,), answered=False))
     assert finding.fix == "add /.image/ to open_basedir"
     bound = replace(SITE, profile=replace(SITE.profile, libraries="bind"))
-    finding = check.judge_capability(bound, Result("php", False, (probe.SHUT_OUT,), answered=False))
+    finding = judges.judge_capability(bound, Result("php", False, (probe.SHUT_OUT,), answered=False))
     assert finding.fix == "add /usr/share/fpmjail/ to open_basedir"
 
 
 def test_a_probe_that_passed_is_good() -> None:
-    assert check.judge_capability(SITE, Result("tls", True, (), 0.0123)).seen == "works (12 ms)"
+    assert judges.judge_capability(SITE, Result("tls", True, (), 0.0123)).seen == "works (12 ms)"
 
 
 def test_the_line_of_a_key_is_found_through_its_first_item() -> None:
@@ -98,7 +98,7 @@ def test_the_line_of_a_key_is_found_through_its_first_item() -> None:
 
 def test_a_base_below_root_s_directories_is_good() -> None:
     chain = [directory(path) for path in ("/", "/var", "/var/www", "/var/www/example")]
-    assert check.judge_base(SITE, chain).good
+    assert judges.judge_base(SITE, chain).good
 
 
 @pytest.mark.parametrize(
@@ -112,13 +112,13 @@ def test_a_base_below_root_s_directories_is_good() -> None:
 )
 def test_a_base_that_somebody_else_could_exchange_is_bad(wrong: Entry) -> None:
     chain = [directory("/"), directory("/var"), wrong, directory("/var/www/example")]
-    finding = check.judge_base(SITE, chain)
+    finding = judges.judge_base(SITE, chain)
     assert finding.level is Level.BAD
     assert "/var/www (uid" in finding.seen
 
 
 def test_a_missing_base_is_bad() -> None:
-    assert "is missing" in check.judge_base(SITE, [directory("/")]).seen
+    assert "is missing" in judges.judge_base(SITE, [directory("/")]).seen
 
 
 @pytest.mark.parametrize(
@@ -132,15 +132,15 @@ def test_a_missing_base_is_bad() -> None:
     ],
 )
 def test_a_document_root_is_a_directory_of_the_site_s(found: Entry | None, level: Level) -> None:
-    assert check.judge_document_root(SITE, found, UID).level is level
+    assert judges.judge_document_root(SITE, found, UID).level is level
 
 
 def test_logs_are_root_s_and_the_group_s() -> None:
     logs = str(SITE.paths.logs)
-    assert check.judge_logs(SITE, directory(logs, 0o770, 0, GID), GID).good
-    assert not check.judge_logs(SITE, directory(logs, 0o777, 0, GID), GID).good
-    assert not check.judge_logs(SITE, directory(logs, 0o770, UID, GID), GID).good
-    assert not check.judge_logs(SITE, None, GID).good
+    assert judges.judge_logs(SITE, directory(logs, 0o770, 0, GID), GID).good
+    assert not judges.judge_logs(SITE, directory(logs, 0o777, 0, GID), GID).good
+    assert not judges.judge_logs(SITE, directory(logs, 0o770, UID, GID), GID).good
+    assert not judges.judge_logs(SITE, None, GID).good
 
 
 WHOLE_JAIL = (
@@ -154,7 +154,7 @@ WHOLE_JAIL = (
 
 
 def test_a_whole_jail_is_good() -> None:
-    assert levels(check.judge_jail(SITE, WHOLE_JAIL, UID)) == ["good", "good", "good"]
+    assert levels(judges.judge_jail(SITE, WHOLE_JAIL, UID)) == ["good", "good", "good"]
 
 
 @pytest.mark.parametrize(
@@ -170,18 +170,18 @@ def test_a_whole_jail_is_good() -> None:
     ],
 )
 def test_each_fault_of_a_jail_is_found_by_its_rule(extra: Entry, expected: list[str]) -> None:
-    assert levels(check.judge_jail(SITE, (*WHOLE_JAIL, extra), UID)) == expected
+    assert levels(judges.judge_jail(SITE, (*WHOLE_JAIL, extra), UID)) == expected
 
 
 def test_a_missing_jail_is_bad() -> None:
-    assert check.judge_jail(SITE, (), UID)[0].level is Level.BAD
+    assert judges.judge_jail(SITE, (), UID)[0].level is Level.BAD
 
 
 def test_an_image_is_root_s_alone() -> None:
-    assert check.judge_image([directory("/i"), file("/i/a")]).good
-    assert not check.judge_image([directory("/i"), file("/i/a", 0o666)]).good
-    assert not check.judge_image([directory("/i"), file("/i/su", 0o4755)]).good
-    assert not check.judge_image([]).good
+    assert judges.judge_image([directory("/i"), file("/i/a")]).good
+    assert not judges.judge_image([directory("/i"), file("/i/a", 0o666)]).good
+    assert not judges.judge_image([directory("/i"), file("/i/su", 0o4755)]).good
+    assert not judges.judge_image([]).good
 
 
 IMAGE = Mount(
@@ -197,7 +197,7 @@ IMAGE = Mount(
 
 def test_one_private_read_only_mount_is_good() -> None:
     foreign = replace(IMAGE, target=f"{JAIL}-two/.image", options=("rw",))
-    assert levels(check.judge_mounts(SITE, [IMAGE, foreign])) == ["good", "good"]
+    assert levels(judges.judge_mounts(SITE, [IMAGE, foreign])) == ["good", "good"]
 
 
 @pytest.mark.parametrize(
@@ -211,14 +211,14 @@ def test_one_private_read_only_mount_is_good() -> None:
     ],
 )
 def test_a_wrong_mount_of_the_image_is_bad(table: list[Mount], reason: str) -> None:
-    finding = check.judge_mounts(SITE, table)[0]
+    finding = judges.judge_mounts(SITE, table)[0]
     assert finding.level is Level.BAD
     assert reason in finding.seen
 
 
 def test_a_writable_mount_below_the_jail_is_bad() -> None:
     writable = replace(IMAGE, target=f"{JAIL}/var/www/example", options=("rw",))
-    assert levels(check.judge_mounts(SITE, [IMAGE, writable])) == ["good", "bad"]
+    assert levels(judges.judge_mounts(SITE, [IMAGE, writable])) == ["good", "bad"]
 
 
 SEALED = Process(100, "php-fpm", UID, 0, True, 2)
@@ -234,8 +234,8 @@ MASTER = Master(
 
 
 def test_sealed_processes_are_good_and_so_is_an_idle_site() -> None:
-    assert check.judge_processes(SITE, [SEALED], MASTER).good
-    assert check.judge_processes(SITE, [], None).good
+    assert judges.judge_processes(SITE, [SEALED], MASTER).good
+    assert judges.judge_processes(SITE, [], None).good
 
 
 @pytest.mark.parametrize(
@@ -247,32 +247,32 @@ def test_sealed_processes_are_good_and_so_is_an_idle_site() -> None:
     ],
 )
 def test_a_process_that_could_do_more_is_bad(process: Process, reason: str) -> None:
-    finding = check.judge_processes(SITE, [SEALED, replace(process, pid=7, name="bash")], MASTER)
+    finding = judges.judge_processes(SITE, [SEALED, replace(process, pid=7, name="bash")], MASTER)
     assert finding.level is Level.BAD
     assert finding.seen.startswith("bash (7): ")
     assert reason in finding.seen
 
 
 def test_a_master_of_another_user_is_bad() -> None:
-    assert "does not run as _site-example" in check.judge_processes(SITE, [replace(SEALED, pid=5)], MASTER).seen
+    assert "does not run as _site-example" in judges.judge_processes(SITE, [replace(SEALED, pid=5)], MASTER).seen
 
 
 def test_the_view_from_inside_is_read_only_and_not_executable() -> None:
-    assert check.judge_view(SITE, MASTER).good
-    assert check.judge_view(SITE, None).good
+    assert judges.judge_view(SITE, MASTER).good
+    assert judges.judge_view(SITE, None).good
     open_root = replace(MASTER, mounts=(replace(IMAGE, target="/", options=("rw",)), *MASTER.mounts[1:]))
-    assert "root of the jail is writable" in check.judge_view(SITE, open_root).seen
-    assert "/tmp is not noexec" in check.judge_view(SITE, replace(MASTER, mounts=MASTER.mounts[:2])).seen
+    assert "root of the jail is writable" in judges.judge_view(SITE, open_root).seen
+    assert "/tmp is not noexec" in judges.judge_view(SITE, replace(MASTER, mounts=MASTER.mounts[:2])).seen
 
 
 def test_the_mount_on_top_is_the_one_that_counts() -> None:
     covered = (*MASTER.mounts, replace(IMAGE, target="/tmp", options=("rw",)))
-    assert "/tmp is not noexec" in check.judge_view(SITE, replace(MASTER, mounts=covered)).seen
+    assert "/tmp is not noexec" in judges.judge_view(SITE, replace(MASTER, mounts=covered)).seen
 
 
 def test_a_master_that_runs_from_the_current_generation_alone_is_good() -> None:
-    assert check.judge_master(SITE, MASTER, DIGEST).good
-    assert check.judge_master(SITE, None, DIGEST).good
+    assert judges.judge_master(SITE, MASTER, DIGEST).good
+    assert judges.judge_master(SITE, None, DIGEST).good
 
 
 @pytest.mark.parametrize(
@@ -284,26 +284,26 @@ def test_a_master_that_runs_from_the_current_generation_alone_is_good() -> None:
     ],
 )
 def test_a_master_with_older_files_is_bad(mapped: tuple[str, ...], reason: str) -> None:
-    finding = check.judge_master(SITE, replace(MASTER, mapped=mapped), DIGEST)
+    finding = judges.judge_master(SITE, replace(MASTER, mapped=mapped), DIGEST)
     assert finding.level is Level.BAD
     assert reason in finding.seen
 
 
 def test_a_fresh_generation_tells_its_age() -> None:
-    (finding,) = check.judge_generation(SITE, DIGEST, "2026-11-20T12:00:00+00:00", True, "", NOW)
+    (finding,) = judges.judge_generation(SITE, DIGEST, "2026-11-20T12:00:00+00:00", True, "", NOW)
     assert finding.good
     assert finding.seen == f"{DIGEST}, built 3 days ago, equal to the host"
 
 
 def test_a_stale_or_held_generation_is_a_warning() -> None:
-    findings = check.judge_generation(SITE, DIGEST, "broken", False, "probe failed", NOW)
+    findings = judges.judge_generation(SITE, DIGEST, "broken", False, "probe failed", NOW)
     assert levels(findings) == ["warning", "warning"]
     assert "of unknown age" in findings[0].seen
     assert findings[1].seen == "probe failed"
 
 
 def test_a_site_without_a_generation_is_bad() -> None:
-    assert levels(check.judge_generation(SITE, None, "", False, "", NOW)) == ["bad"]
+    assert levels(judges.judge_generation(SITE, None, "", False, "", NOW)) == ["bad"]
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_a_site_without_a_generation_is_bad() -> None:
     ],
 )
 def test_an_age_is_told_in_its_largest_unit(created: str, words: str) -> None:
-    assert check.aged(created, NOW) == words
+    assert judges.aged(created, NOW) == words
 
 
 @pytest.mark.parametrize(
@@ -331,47 +331,47 @@ def test_an_age_is_told_in_its_largest_unit(created: str, words: str) -> None:
     ],
 )
 def test_only_the_web_server_may_speak_to_php(found: Entry | None, level: Level) -> None:
-    assert check.judge_socket(SITE, found, WEB).level is level
+    assert judges.judge_socket(SITE, found, WEB).level is level
 
 
 def test_the_account_is_the_site_s_alone_inside_and_outside() -> None:
     line = "_site-example:x:990:991::/var/www/example:/usr/sbin/nologin\n"
-    assert levels(check.judge_account(SITE, None, line)) == ["good", "good"]
-    assert levels(check.judge_account(SITE, SiteFault("shared uid", "give it its own"), line)) == ["bad", "good"]
-    assert levels(check.judge_account(SITE, None, line + "root:x:0:0::/:/bin/sh\n")) == ["good", "bad"]
-    assert levels(check.judge_account(SITE, None, None)) == ["good", "bad"]
+    assert levels(judges.judge_account(SITE, None, line)) == ["good", "good"]
+    assert levels(judges.judge_account(SITE, SiteFault("shared uid", "give it its own"), line)) == ["bad", "good"]
+    assert levels(judges.judge_account(SITE, None, line + "root:x:0:0::/:/bin/sh\n")) == ["good", "bad"]
+    assert levels(judges.judge_account(SITE, None, None)) == ["good", "bad"]
 
 
 def test_missing_modules_and_php_outside_of_jails_are_named() -> None:
-    assert levels(check.judge_server((), Lacks((), ""), SITE)) == ["good", "good"]
+    assert levels(judges.judge_server((), Lacks((), ""), SITE)) == ["good", "good"]
     lacks = Lacks(("the module headers is off",), "a2enmod headers")
-    whole, outside = check.judge_server((Door("Debian's www pool", "disable it"),), lacks, SITE)
+    whole, outside = judges.judge_server((Door("Debian's www pool", "disable it"),), lacks, SITE)
     assert (whole.level, whole.name, whole.fix) == (Level.BAD, "apache", "a2enmod headers")
     assert outside.level is Level.WARNING and outside.fix == "if nothing needs it: disable it"
 
 
 def test_the_open_htaccess_is_a_warning() -> None:
-    assert check.judge_htaccess(SITE).good
-    assert check.judge_htaccess(replace(SITE, web=replace(SITE.web, htaccess="all"))).level is Level.WARNING
+    assert judges.judge_htaccess(SITE).good
+    assert judges.judge_htaccess(replace(SITE, web=replace(SITE.web, htaccess="all"))).level is Level.WARNING
 
 
 def test_drop_ins_that_are_not_live_are_named() -> None:
-    assert check.judge_dropins((), SITE).good
-    finding = check.judge_dropins(("/etc/fpmjail/x.conf:3: unknown entry",), SITE)
+    assert judges.judge_dropins((), SITE).good
+    finding = judges.judge_dropins(("/etc/fpmjail/x.conf:3: unknown entry",), SITE)
     assert (finding.level, finding.fix) == (Level.WARNING, "fpmjail configure example")
 
 
 def test_a_site_that_waits_for_its_certificate_is_good() -> None:
     tls = replace(SITE, web=replace(SITE.web, tls=Tls(Path("/c.pem"), Path("/k.pem"), True)))
-    assert check.judge_certificate(SITE, False) == ()
-    (waiting,) = check.judge_certificate(tls, False)
+    assert judges.judge_certificate(SITE, False) == ()
+    (waiting,) = judges.judge_certificate(tls, False)
     assert waiting.good
     assert waiting.seen == "HTTP only, until /c.pem is there"
 
 
 def test_a_certificate_that_nobody_looks_out_for_is_a_warning() -> None:
     tls = replace(SITE, web=replace(SITE.web, tls=Tls(Path("/c.pem"), Path("/k.pem"), True)))
-    there, unseen = check.judge_certificate(tls, True, ["example-certificate.path"])
+    there, unseen = judges.judge_certificate(tls, True, ["example-certificate.path"])
     assert there.good and unseen.level is Level.WARNING
     assert "example-certificate.path is not active" in unseen.seen
     assert unseen.fix == "systemctl start example-certificate.path"
@@ -389,7 +389,7 @@ def test_a_certificate_that_nobody_looks_out_for_is_a_warning() -> None:
     ],
 )
 def test_a_start_page_is_anything_but_an_error_of_the_server(visit: Visit, level: Level) -> None:
-    assert check.judge_visit(SITE, visit).level is level
+    assert judges.judge_visit(SITE, visit).level is level
 
 
 def test_many_faults_are_counted_instead_of_listed() -> None:
@@ -445,9 +445,9 @@ TRANSFER = Process(300, "sshd-session", UID, 0, False, 0, "/usr/lib/openssh/sshd
 
 
 def test_sshds_own_sftp_server_needs_no_walls_where_the_site_has_sftp() -> None:
-    assert check.judge_processes(SFTP_SITE, [SEALED, TRANSFER], MASTER).good
+    assert judges.judge_processes(SFTP_SITE, [SEALED, TRANSFER], MASTER).good
     upgraded = replace(TRANSFER, program="/usr/sbin/sshd (deleted)")
-    assert check.judge_processes(SFTP_SITE, [SEALED, upgraded], MASTER).good
+    assert judges.judge_processes(SFTP_SITE, [SEALED, upgraded], MASTER).good
 
 
 @pytest.mark.parametrize(
@@ -459,7 +459,7 @@ def test_sshds_own_sftp_server_needs_no_walls_where_the_site_has_sftp() -> None:
     ],
 )
 def test_anything_else_without_walls_is_bad(site: Site, process: Process) -> None:
-    assert check.judge_processes(site, [SEALED, process], MASTER).level is Level.BAD
+    assert judges.judge_processes(site, [SEALED, process], MASTER).level is Level.BAD
 
 
 JOB = Job("tick", "daily", ("php", "a.php"), "site-example-jail-cron-tick.timer", "site-example-jail-cron-tick.service")
@@ -479,11 +479,11 @@ FATE = Fate(JOB, True, True, False, "today", "success", "0", "tomorrow")
 def test_a_job_is_judged_by_its_program_its_last_run_and_its_timer(
     fate: Fate, missing: tuple[str, ...], level: Level, seen: str
 ) -> None:
-    finding = check.judge_job(SITE, fate, missing)
+    finding = judges.judge_job(SITE, fate, missing)
     assert finding.level is level and seen in finding.seen
 
 
 def test_sftp_is_good_only_when_nothing_is_wrong() -> None:
-    assert check.judge_sftp(SITE, ()) == ()
-    assert levels(check.judge_sftp(SFTP_SITE, ())) == ["good"]
-    assert levels(check.judge_sftp(SFTP_SITE, ("sshd is not running",))) == ["bad"]
+    assert judges.judge_sftp(SITE, ()) == ()
+    assert levels(judges.judge_sftp(SFTP_SITE, ())) == ["good"]
+    assert levels(judges.judge_sftp(SFTP_SITE, ("sshd is not running",))) == ["bad"]

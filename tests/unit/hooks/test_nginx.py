@@ -265,8 +265,8 @@ def test_a_site_that_comes_from_the_other_web_server_leaves_it(host: Host, monke
     monkeypatch.setattr(apache, "enabled", lambda site: True)
     monkeypatch.setattr(apache, "disable", lambda layout, site: left.append(site.name))
     monkeypatch.setattr(systemd, "active", lambda unit: False)
-    web.apply(host.layout, host.site, True)
-    assert left == ["example"] and host.link.is_symlink()
+    results = web.apply_all(host.layout, [(host.site, True)])
+    assert results == {"example": vhost.Applied()} and left == ["example"] and host.link.is_symlink()
 
 
 def test_only_web_servers_with_sites_are_reloaded(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

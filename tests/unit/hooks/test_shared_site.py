@@ -19,6 +19,7 @@ from fpmjail import (
     fpm,
     image,
     jail,
+    mounting,
     mounts,
     places,
     pools,
@@ -247,7 +248,7 @@ def test_a_master_of_many_goes_on_while_one_site_changes_to_the_servers_usr(
     monkeypatch.setattr(systemd, "running", lambda: True)
     monkeypatch.setattr(systemd, "systemctl", lambda *words: asked.append(words))
     (tmp_path / "usr").symlink_to(".image/current/usr")
-    configure.make_room(replace(with_usr(site), paths=replace(site.paths, jail=tmp_path)))
+    mounting.make_room(replace(with_usr(site), paths=replace(site.paths, jail=tmp_path)))
     assert not (tmp_path / "usr").is_symlink() and asked == []
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from test_check import IMAGE, JAIL, MASTER, SITE
 
-from fpmjail import check, configure, mounts, systemd, temporary
+from fpmjail import judges, mounting, mounts, systemd, temporary
 from fpmjail.facts import Master
 from fpmjail.mounts import Mount
 from fpmjail.places import SiteFault
@@ -26,7 +26,7 @@ def master(device: str) -> Master:
 
 
 def faults(site: Site, table: list[Mount], running: Master | None = None) -> str:
-    return "; ".join(one.seen for one in check.judge_mounts(site, table, running) if not one.good)
+    return "; ".join(one.seen for one in judges.judge_mounts(site, table, running) if not one.good)
 
 
 def test_a_limited_tmp_is_the_one_writable_mount_that_is_right() -> None:
@@ -71,21 +71,21 @@ def test_what_cannot_be_mounted_is_named(monkeypatch: pytest.MonkeyPatch, failed
     monkeypatch.setattr(systemd, "start", lambda *units: Answer(1, "no"))
     monkeypatch.setattr(systemd, "active", lambda unit: unit != failed)
     with pytest.raises(SiteFault, match=words) as fault:
-        configure.mount_all(LIMITED)
+        mounting.mount_all(LIMITED)
     assert failed in fault.value.hint
 
 
 def test_a_limit_below_what_lies_in_tmp_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / UNIT).write_text("[Mount]\nOptions=size=1M,nr_inodes=9,uid=_site-example,nosuid\n")
     asked = ["mount", "-o", "remount,size=1M,nr_inodes=9", "--", f"{JAIL}/tmp"]
-    monkeypatch.setattr(configure, "UNITS", tmp_path)
+    monkeypatch.setattr(mounting, "UNITS", tmp_path)
     monkeypatch.setattr(mounts, "current", lambda: (IMAGE, TMP))
     monkeypatch.setattr(systemd, "run", lambda words: Answer(int(words != asked), "?"))
-    configure.resize(LIMITED)
+    mounting.resize(LIMITED)
     monkeypatch.setattr(systemd, "run", lambda words: Answer(32, "Too small a size for current use"))
-    configure.resize(SITE)
+    mounting.resize(SITE)
     with pytest.raises(SiteFault, match=r"cannot be set: Too small") as fault:
-        configure.resize(LIMITED)
+        mounting.resize(LIMITED)
     assert fault.value.hint == f"delete what is too much in {JAIL}/tmp"
     monkeypatch.setattr(mounts, "current", lambda: (IMAGE,))
-    configure.resize(LIMITED)
+    mounting.resize(LIMITED)

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""Says of each site that was configured whether it answers, and what is wrong with it, once the web servers know it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from fpmjail import checked, facts, state, systemd, vhost
+from fpmjail.arrival import surroundings
+from fpmjail.finding import Finding, Level
+from fpmjail.layout import Layout
+from fpmjail.site import Site
+
+Say = Callable[[str], None]
+
+
+def announce(layout: Layout, found: Iterable[Site], say: Say) -> None:
+    """One line about each site that was configured since the last reload, and what is wrong with it.
+
+    PHP works, but does all that the description declares? What does not is said, and keeps no page from anybody. A
+    shared site has its pool only after the reload that follows its configuration.
+    """
+    fresh = [site for site in found if (layout.run / "announce" / site.name).exists()]
+    for site in fresh:
+        (layout.run / "announce" / site.name).unlink(missing_ok=True)
+    findings = look(layout, [site for site in fresh if live(layout, site)])
+    for site in fresh:
+        answered = answers(site) if systemd.running() else ()
+        for words in (*faults(findings.get(site.name, ())), *answered):
+            say(f"{site.name}: {words}")
+
+
+def live(layout: Layout, site: Site) -> bool:
+    """True for a site that was configured and is on, where things may be started."""
+    known = state.read(layout, site.name)
+    return known is not None and not known.disabled and surroundings(site).live
+
+
+def look(layout: Layout, sites: Iterable[Site]) -> dict[str, tuple[Finding, ...]]:
+    """Check the jails of sites, and remember what was found."""
+    from fpmjail import check
+
+    findings = check.check_jails(layout, tuple(sites))
+    for name, found in findings.items():
+        checked.remember(layout, name, found)
+    return findings
+
+
+def faults(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """What is bad, in words."""
+    return tuple(
+        f"{one.topic} {one.name}{f' ({one.origin})' if one.origin else ''}: {one.seen}; {one.fix}"
+        for one in findings
+        if one.level is Level.BAD
+    )
+
+
+def answers(site: Site) -> tuple[str, ...]:
+    """What a visitor of the start page gets, over TLS too when there is a certificate."""
+    ours = {name.partition("/")[0] for name in site.writable}
+    if site.paths.document_root.is_dir() and ours >= {path.name for path in site.paths.document_root.iterdir()}:
+        return (f"is ready; put its files into {site.paths.document_root}",)
+    return tuple(
+        f"{visit.address} answers {visit.status}" if visit.status else f"{visit.address} does not answer: {visit.words}"
+        for visit in facts.visits(site, vhost.certified(site))
+    )

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""Starts the PHP-FPM of sites that were configured, and asks each for its first answer.
+
+A start and a first request take most of the time that a site takes, so several go on at once; what systemd is told, it
+is told for all sites with one call.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+
+from fpmjail import files, fpm, handover, masters, probe, systemd
+from fpmjail.arrival import Arrival, Failures, Say, attempt, each, kept, socket_fingerprint, unit_fingerprint
+from fpmjail.handover import Pids
+from fpmjail.layout import Layout
+from fpmjail.places import SiteFault
+from fpmjail.site import Site
+
+
+def start(layout: Layout, arrivals: Sequence[Arrival], failures: Failures) -> tuple[Arrival, ...]:
+    """Start, reload or restart what has changed, and prove that PHP answers. For dedicated sites."""
+    if not arrivals:
+        return ()
+    units = [unit for one in arrivals for unit in (one.site.units.service, one.site.units.socket)]
+    systemd.systemctl("reset-failed", *units)
+    for one in arrivals:
+        close(one)
+    listening = listen_each(arrivals, failures)
+    pids, marks = systemd.up(*handover.PATTERNS), handover.leaving(layout)
+    ready = each(lambda one: take_over(layout, one, pids, marks), listening, failures)
+    return prove_each(layout, ready, failures)
+
+
+def close(one: Arrival) -> None:
+    """Stop what holds a socket that has another unit now."""
+    site = one.site
+    if one.before.socket not in ("", socket_fingerprint(site)):
+        systemd.systemctl("stop", site.units.service, *site.units.standbys, site.units.socket)
+
+
+def listen_each(arrivals: Sequence[Arrival], failures: Failures) -> tuple[Arrival, ...]:
+    """Start the sockets, and what looks out for the certificates: all with one call, or each for what it says."""
+    units = [unit for one in arrivals for unit in (one.site.units.socket, *one.site.units.paths)]
+    if systemd.start(*units).good:
+        return tuple(arrivals)
+    return each(listen, arrivals, failures)
+
+
+def listen(one: Arrival) -> Arrival:
+    """Start one site's socket, and what looks out for its certificate. Raises SiteFault."""
+    site = one.site
+    answer = systemd.start(site.units.socket)
+    if not answer.good:
+        raise SiteFault(f"its socket does not start: {answer.words}", f"see: journalctl -u {site.units.socket}")
+    watch_certificate(site, one.say)
+    return one
+
+
+def watch_certificate(site: Site, say: Say) -> None:
+    """Have systemd look out for the site's certificate. That it cannot is no reason to keep the site down: the kernel
+    allows few inotify instances (sysctl fs.inotify.max_user_instances), and each watched path takes one."""
+    for unit in site.units.paths:
+        answer = systemd.systemctl("start", unit)
+        if not answer.good:
+            said = f": {answer.words}" if answer.words else ""
+            say(f"nobody looks out for its certificate, {unit} does not start{said}; when it is new: fpmjail reload")
+
+
+def take_over(layout: Layout, one: Arrival, pids: Pids, marks: Pids) -> Arrival:
+    """Let a new master take up new units or a new configuration. When it cannot, the first request tells why.
+
+    A master that runs although nothing is known of it may have any units and any generation.
+    """
+    site = one.site
+    new_units = one.before.units != unit_fingerprint(site)
+    if not (new_units or one.applied.changed) or not handover.stand(site, pids, marks).serving:
+        return one
+    if new_units and not site.units.standby:
+        systemd.systemctl("restart", site.units.service)
+    elif masters.renew(layout, site):
+        handover.stop(site)
+    return one
+
+
+def prove_each(layout: Layout, arrivals: Sequence[Arrival], failures: Failures) -> tuple[Arrival, ...]:
+    """The first request to each, several at once: a start waits for systemd as long as it computes."""
+
+    def asked(one: Arrival) -> Arrival | Exception:
+        return attempt(lambda one: prove(layout, one), one)
+
+    if len(arrivals) < 2:
+        return kept(((one.site, asked(one)) for one in arrivals), failures)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max(masters.AT_ONCE, os.cpu_count() or 1)) as pool:
+        return kept(zip((one.site for one in arrivals), pool.map(asked, arrivals), strict=True), failures)
+
+
+def prove(layout: Layout, one: Arrival) -> Arrival:
+    """The first request. If it fails, the configuration that worked before comes back. Raises SiteFault, PoolFault."""
+    site, applied = one.site, one.applied
+    result = probe.run(layout, site, "php")
+    if not result.passed and one.known is None and (fault := fpm.own_fault(site)):
+        raise fpm.PoolFault(fault)
+    if result.passed or (result := answer(layout, site)).passed:
+        return one
+    if applied.changed and applied.before is not None:
+        files.replace_file(site.paths.jail / "etc/fpm.conf", applied.before.encode())
+        handover.stop(site)
+    raise SiteFault(
+        f"PHP does not work in the jail: {'; '.join(result.findings)}",
+        f"see: journalctl -u {site.units.service}; then: fpmjail check {site.name}",
+    )
+
+
+def answer(layout: Layout, site: Site, patience: float = 60.0) -> probe.Result:
+    """The PHP probe's result, asked again for some seconds: a service that restarts needs its second."""
+    deadline = time.monotonic() + patience
+    while True:
+        result = probe.run(layout, site, "php")
+        if result.passed or time.monotonic() > deadline:
+            return result
+        time.sleep(0.3)

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""Configures, with the first site of a run of dpkg, all new ones that are waiting: systemd, Apache and the account
+database are told once for all of them, and PHP starts in several at a time.
+
+Only those with the same dependencies wait for nothing else. What there is to say about each is left for its own
+postinst (foregone.py), which fails for its own site alone.
+"""
+
+from __future__ import annotations
+
+import os
+import syslog
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpmjail import configure as configuring
+from fpmjail import foregone, packages, systemd
+from fpmjail import site as sites
+from fpmjail.arrival import Say
+from fpmjail.glance import WEB_RELOAD
+from fpmjail.layout import Layout
+from fpmjail.site import Site
+
+PATTERN = "site-*-jail"
+BEING_CONFIGURED, WAITING = "half-configured", "unpacked"
+ALL = frozenset({"--pending", "-a"})
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A site's package as dpkg has it now; `known` is the version that was configured before, empty for none."""
+
+    name: str
+    state: str
+    known: str
+    needs: str
+
+    @property
+    def site(self) -> str:
+        """The site's name."""
+        return self.name.removeprefix("site-").removesuffix("-jail")
+
+
+def configure(layout: Layout, name: str, say: Say) -> None:
+    """Make a site true on this host, and with it those that wait. Raises SiteFault, sites.SiteError."""
+    run = foregone.run_of_dpkg()
+    waiting = companions(name, found(layout), named(run)) if run else ()
+    if not waiting:
+        configuring.configure(layout, name, say)
+        return
+    say(f"with it {len(waiting)} more that wait for dpkg are configured")
+    foregone.begin(layout, run)
+    prepare(layout, waiting)
+    lines: dict[str, list[str]] = {one.site: [] for one in waiting}
+    tellers = {name: say, **{site: teller(site, kept) for site, kept in lines.items()}}
+    failures = configuring.configure_all(layout, tellers)
+    for site, kept in lines.items():
+        if fault := failures.get(site):
+            kept.append(f"fpmjail: {site}: {fault}")
+        foregone.leave(layout, site, run, fault is not None, kept)
+    systemd.run(["dpkg-trigger", "--no-await", WEB_RELOAD])  # the others do not, nor does a first one that fails
+    if name in failures:
+        raise failures[name]
+
+
+def teller(name: str, lines: list[str]) -> Say:
+    """Keep what there is to say about a site for its own postinst; the journal has it at once."""
+
+    def tell(text: str) -> None:
+        lines.append(f"fpmjail: {name}: {text}")
+        syslog.openlog("fpmjail")
+        syslog.syslog(syslog.LOG_NOTICE, f"{name}: {text}")
+
+    return tell
+
+
+def found(layout: Layout) -> tuple[Package, ...]:
+    """The packages of sites that dpkg knows; none where it cannot be asked."""
+    try:
+        return tuple(Package(*fields) for fields in packages.states(PATTERN, layout.root))
+    except packages.PackageError:
+        return ()
+
+
+def named(run: str) -> frozenset[str]:
+    """What this run of dpkg was told to configure, by its command line: ALL, or names of packages, or of files."""
+    try:
+        words = Path(f"/proc/{run.partition(' ')[0]}/cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        return frozenset()
+    return frozenset({*words, *(os.path.basename(word).partition("_")[0].partition(":")[0] for word in words)})  # noqa: PTH119
+
+
+def companions(name: str, known: Iterable[Package], asked: Collection[str]) -> tuple[Package, ...]:
+    """The sites that can be configured with this one: they are new, dpkg will come to them in this run, and they need
+    what it needs, which dpkg has seen to."""
+    own = next((one for one in known if one.site == name and one.state == BEING_CONFIGURED), None)
+    if own is None:
+        return ()
+    ready = (one for one in known if one.state == WAITING and not one.known and one.needs == own.needs)
+    return tuple(one for one in ready if not ALL.isdisjoint(asked) or one.name in asked)
+
+
+def prepare(layout: Layout, waiting: Sequence[Package]) -> None:
+    """What the postinst of each would do first: accounts, and units."""
+    configurations = [f"{one.name}.conf" for one in waiting]
+    if not systemd.run(["systemd-sysusers", *configurations]).good:
+        for one in configurations:
+            systemd.run(["systemd-sysusers", one])
+    enable([unit for one in waiting for unit in enabled_units(layout, one.site)])
+
+
+def enable(units: Sequence[str]) -> None:
+    """Enable new units as deb-systemd-helper(1) does, which asks systemctl about one after another: here that is asked
+    once, and the helper finds and records it."""
+    if not units:
+        return
+    systemd.run(["systemctl", "--system", "--preset-mode=enable-only", "preset", *units])
+    for action in ("update-state", "enable"):
+        systemd.run(["deb-systemd-helper", action, *units])
+
+
+def enabled_units(layout: Layout, name: str) -> tuple[str, ...]:
+    """The units that the package of a site enables, in the order of its postinst."""
+    try:
+        site = sites.load(layout.sites / name / "site.json")
+    except sites.SiteError:
+        return ()
+    return enabled(site)
+
+
+def enabled(site: Site) -> tuple[str, ...]:
+    """The units of a site that the package enables."""
+    return (*filter(None, (site.units.socket, *site.units.paths)), *(job.timer for job in site.cron))

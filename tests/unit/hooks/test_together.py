@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Sites that are configured together: which ones, what is told once for all, and that one that fails stops no other."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_site_json import EXAMPLE, read
+
+from fpmjail import (
+    apache,
+    arrival,
+    configure,
+    files,
+    foregone,
+    fpm,
+    mounting,
+    packages,
+    probe,
+    sandbox,
+    starting,
+    systemd,
+    together,
+)
+from fpmjail.arrival import Arrival, Failures, Surroundings
+from fpmjail.layout import Layout
+from fpmjail.places import Account, SiteFault
+from fpmjail.probe import Result
+from fpmjail.site import Site
+from fpmjail.systemd import Answer
+from fpmjail.together import Package
+from fpmjail.vhost import Applied, VirtualHostFault
+from tests.lifecycle import trees
+from tests.sites import planned, shop
+
+NEEDS = "fpmjail (>= 0.1~), php8.4-fpm"
+LEADER = Package("site-a-jail", "half-configured", "", NEEDS)
+PENDING = {"dpkg", "--configure", "--pending"}
+
+
+def waiting(name: str, state: str = "unpacked", needs: str = NEEDS) -> Package:
+    return Package(f"site-{name}-jail", state, "", needs)
+
+
+def named(name: str) -> Site:
+    site = read(EXAMPLE)
+    return replace(site, name=name, web=replace(site.web, site=f"site-{name}-jail"))
+
+
+def arriving(name: str, say: Callable[[str], None] = print) -> Arrival:
+    owner = Account(f"_site-{name}", 901, 901, f"/var/www/{name}", "/usr/sbin/nologin")
+    return Arrival(named(name), owner, None, Surroundings(systemd=True, live=True), say)
+
+
+@pytest.mark.parametrize(
+    ("other", "together_with_it"),
+    [
+        (waiting("b"), True),
+        (waiting("b", "installed"), False),
+        (waiting("b", "half-installed"), False),
+        (replace(waiting("b"), known="1.0"), False),  # its postinst has more to do
+        (waiting("b", needs=f"{NEEDS}, php8.4-ldap"), False),  # which dpkg may not have configured yet
+    ],
+)
+def test_what_waits_and_needs_the_same_is_configured_with_the_first(other: Package, together_with_it: bool) -> None:
+    assert (together.companions("a", (LEADER, other), PENDING) == (other,)) is together_with_it
+
+
+def test_only_what_dpkg_was_told_to_configure_is_configured() -> None:
+    both = (LEADER, waiting("b"), waiting("c"))
+    assert together.companions("a", both, {"dpkg", "--configure", "site-a-jail"}) == ()
+    assert together.companions("a", both, {"dpkg", "-i", "site-a-jail", "site-c-jail"}) == both[2:]
+    assert together.companions("a", both, {"dpkg", "-a"}) == both[1:]
+
+
+def test_outside_of_its_own_configuration_a_site_is_alone() -> None:
+    for state in ("installed", "half-installed", "unpacked"):  # such as in abort-upgrade
+        assert together.companions("a", (replace(LEADER, state=state), waiting("b")), PENDING) == ()
+
+
+def test_the_command_line_of_dpkg_names_packages_or_their_files() -> None:
+    script = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    files = ["/srv/site-b-jail_1.0_all.deb", "site-c-jail:all"]
+    with subprocess.Popen(["python3", "-c", script, *files], stdout=subprocess.PIPE, text=True) as dpkg:
+        assert dpkg.stdout
+        found = together.named(f"{dpkg.stdout.readline().strip()} 1")
+        dpkg.kill()
+    assert {"site-b-jail", "site-c-jail"} <= found
+    assert together.named("0 0") == frozenset()
+
+
+def test_what_dpkg_says_of_packages_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = "site-a-jail\thalf-configured\t\tx, y | z\nsite-b-jail\tunpacked\t1.0\tx\nbroken\n"
+    monkeypatch.setattr(packages, "_query", lambda *_: lines)
+    assert together.found(Layout()) == (
+        Package("site-a-jail", "half-configured", "", "x, y | z"),
+        Package("site-b-jail", "unpacked", "1.0", "x"),
+    )
+
+
+def test_new_units_are_enabled_with_three_calls_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def run(words: list[str]) -> Answer:
+        asked.append(words)
+        return Answer(0, "")
+
+    monkeypatch.setattr(systemd, "run", run)
+    monkeypatch.setattr(together, "enabled_units", lambda layout, name: (f"{name}.socket",))
+    together.prepare(Layout(), [waiting("b"), waiting("c")])
+    assert asked[0] == ["systemd-sysusers", "site-b-jail.conf", "site-c-jail.conf"]
+    assert [words[-2:] for words in asked[1:]] == [["b.socket", "c.socket"]] * 3
+    assert [words[-3] for words in asked[1:]] == ["preset", "update-state", "enable"]
+
+
+def test_an_account_that_cannot_be_made_keeps_nobody_else_from_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def run(words: list[str]) -> Answer:
+        asked.append(words)
+        return Answer(int("site-b-jail.conf" in words), "")
+
+    monkeypatch.setattr(systemd, "run", run)
+    together.prepare(Layout(Path("/nonexistent")), [waiting("b"), waiting("c")])
+    assert [words[1:] for words in asked[1:]] == [["site-b-jail.conf"], ["site-c-jail.conf"]]
+
+
+def test_a_first_site_that_fails_keeps_the_others_from_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def run(words: list[str]) -> Answer:
+        asked.append(words)
+        return Answer(0, "")
+
+    (tmp_path / "run").mkdir()
+    layout = Layout(tmp_path)
+    monkeypatch.setattr(systemd, "run", run)
+    monkeypatch.setattr(foregone, "run_of_dpkg", lambda: "7 8")
+    monkeypatch.setattr(together, "named", lambda run: frozenset({"--pending"}))
+    monkeypatch.setattr(together, "found", lambda layout: (LEADER, waiting("b"), waiting("c")))
+    failures = {"a": SiteFault("no", "do"), "c": SiteFault("never", "do this")}
+    monkeypatch.setattr(configure, "configure_all", lambda layout, tellers: tellers["b"]("words") or failures)
+    with pytest.raises(SiteFault, match="no"):
+        together.configure(layout, "a", print)
+    assert asked[-1] == ["dpkg-trigger", "--no-await", "fpmjail-reload"]
+    assert (layout.foregone / "b").read_text() == "7 8\ngood\nfpmjail: b: words\n"
+    assert (layout.foregone / "c").read_text() == "7 8\nbad\nfpmjail: c: never\n  do this\n"
+
+
+def test_the_units_are_those_that_the_package_enables() -> None:
+    script = dict(planned(shop("cron: [{name: night, command: [php, x.php], schedule: daily}]\n")).scripts)["postinst"]
+    site = read(EXAMPLE)
+    for unit in together.enabled(site):
+        assert unit.replace("example", "shop").rpartition("-cron-")[0] in script
+    assert len(together.enabled(site)) == 1 + len(site.units.paths) + len(site.cron)
+
+
+POSTINST = dict(planned(shop()).scripts)["postinst"]
+BEGIN, END = "# begin foregone", "# end foregone"
+
+
+def said(directory: Path, content: str, argument: str = "configure", former: str = "") -> tuple[int, str]:
+    """Run the postinst's snippet as dpkg would; its exit status, 77 for one that went on, and what it said. In the
+    content RUN is what the snippet must find there."""
+    snippet = POSTINST[POSTINST.index(BEGIN) : POSTINST.index(END)].replace("/run/fpmjail/foregone", str(directory))
+    script = directory / "script"
+    script.write_text(f"set -e\n{snippet}\nexit 77\n")
+    stat = 'IFS= read -r stat </proc/$$/stat; rest=${stat##*) }; set -- $rest; run="$$ ${20}"'
+    (directory / "template").write_text(content)
+    dpkg = (
+        f'{stat}; sed "s/RUN/$run/" {directory}/template >{directory}/shop; sh {script} {argument} "{former}"; exit $?'
+    )
+    done = subprocess.run(["bash", "-c", dpkg], capture_output=True, text=True)
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
+def test_a_postinst_says_what_became_of_its_site_and_does_nothing_else(tmp_path: Path) -> None:
+    assert said(tmp_path, "RUN\ngood\n") == (0, "")
+    assert said(tmp_path, "RUN\ngood\nfpmjail: shop: a \\ b\n  c\n") == (0, "fpmjail: shop: a \\ b\n  c\n")
+
+
+def test_a_postinst_fails_for_the_fault_of_its_own_site(tmp_path: Path) -> None:
+    assert said(tmp_path, "RUN\nbad\nfpmjail: shop: no\n  do that\n") == (1, "fpmjail: shop: no\n  do that\n")
+
+
+@pytest.mark.parametrize("run", ["1 1", "RUN1", "", "$PPID 1"])
+def test_what_another_run_of_dpkg_left_does_not_count(tmp_path: Path, run: str) -> None:
+    assert said(tmp_path, f"{run}\ngood\nfpmjail: shop: words\n") == (77, "")
+
+
+def test_an_upgrade_configures_the_site_itself(tmp_path: Path) -> None:
+    assert said(tmp_path, "RUN\ngood\n", "configure", "1.0") == (77, "")
+    assert said(tmp_path, "RUN\ngood\n", "abort-upgrade") == (77, "")
+
+
+def test_what_is_left_is_what_a_postinst_reads(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    (tmp_path / "run").mkdir()
+    foregone.begin(layout, "RUN")
+    foregone.leave(layout, "shop", "RUN", fault=True, lines=["fpmjail: shop: no\n  do that"])
+    foregone.leave(layout, "other", "RUN", fault=False, lines=[])
+    there = tmp_path / "there"
+    there.mkdir()
+    assert said(there, (layout.foregone / "shop").read_text()) == (1, "fpmjail: shop: no\n  do that\n")
+    assert said(there, (layout.foregone / "other").read_text()) == (0, "")
+    foregone.begin(layout, "RUN")
+    assert len(list(layout.foregone.iterdir())) == 2, "other sites of the same run, with other needs"
+    foregone.begin(layout, "RUN2")
+    assert list(layout.foregone.iterdir()) == []
+
+
+def test_the_run_of_dpkg_is_found_two_steps_above(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys\nsys.path.insert(0, 'hooks')\nfrom fpmjail import foregone\n"
+        "print(foregone.run_of_dpkg(), sys.argv[1], foregone.fields(sys.argv[1])[foregone.START])\n"
+    )
+    script = f"sh -c 'python3 -I {program} $1; :' postinst $$; :"
+    monkeypatch.setenv("DPKG_MAINTSCRIPT_NAME", "postinst")
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, cwd=trees.CHECKOUT)
+    *found, number, start = done.stdout.split()
+    assert found == [number, start]
+    monkeypatch.delenv("DPKG_MAINTSCRIPT_NAME")
+    assert foregone.run_of_dpkg() == ""
+
+
+def test_a_step_that_fails_for_one_site_is_taken_for_the_others() -> None:
+    failures: Failures = {}
+
+    def step(one: Arrival) -> Arrival:
+        if one.site.name == "b":
+            raise OSError(28, "No space left on device")
+        return one
+
+    left = arrival.each(step, [arriving("a"), arriving("b"), arriving("c")], failures)
+    assert [one.site.name for one in left] == ["a", "c"]
+    assert "No space left" in str(failures.pop("b")) and not failures
+
+
+def test_all_is_mounted_with_one_call_and_one_by_one_when_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def start(*units: str) -> Answer:
+        asked.append(units)
+        return Answer(0 if len(units) < 3 and "b.mount" not in units else 1, "no")
+
+    def mounted(name: str) -> Arrival:
+        one = arriving(name)
+        return replace(one, site=replace(one.site, units=replace(one.site.units, mounts=(f"{name}.mount",))))
+
+    monkeypatch.setattr(systemd, "start", start)
+    monkeypatch.setattr(systemd, "active", lambda unit: False)
+    failures: Failures = {}
+    left = mounting.mount_each([mounted("a"), mounted("b"), mounted("c")], failures)
+    assert asked == [("a.mount", "b.mount", "c.mount"), ("a.mount",), ("b.mount",), ("c.mount",)]
+    assert [one.site.name for one in left] == ["a", "c"] and "cannot be mounted: no" in str(failures["b"])
+
+
+@pytest.fixture
+def tests_of_apache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """An Apache that refuses the sites whose names begin with `bad`, and the texts that it was asked to test."""
+    asked: list[str] = []
+
+    def verdict(text: str) -> Answer:
+        asked.append(text)
+        return Answer(int("bad" in text), "AH00526: Syntax error on line 1")
+
+    monkeypatch.setattr(apache, "installed", lambda: True)
+    monkeypatch.setattr(apache, "enable_modules", lambda site: ())
+    monkeypatch.setattr(apache, "candidate", lambda site, *_: site.name)
+    monkeypatch.setattr(apache, "verdict_with", verdict)
+    monkeypatch.setattr(apache, "verdict", lambda main: Answer(0, ""))
+    monkeypatch.setattr(apache, "proven_dropins", lambda layout, site: tmp_path / site.name)
+    monkeypatch.setattr(apache, "CONFIGURATION", tmp_path)
+    monkeypatch.setattr(apache, "STATE", tmp_path)
+    monkeypatch.setattr(files, "make_directory", lambda path, *_: path.mkdir(exist_ok=True))  # not root's
+    (tmp_path / "sites-enabled").mkdir()
+    (tmp_path / "sites-available").mkdir()
+    for name in ("a", "b", "c", "d", "e", "f", "g", "h", "bad"):
+        (tmp_path / f"sites-available/site-{name}-jail.conf").touch()
+    return asked
+
+
+def test_many_virtual_hosts_are_tested_once_and_linked_as_a2ensite_does(
+    tests_of_apache: list[str], tmp_path: Path
+) -> None:
+    sites = [(named(name), True) for name in "abcdefgh"]
+    results = apache.apply_all(Layout(tmp_path), sites)
+    assert results == {name: Applied() for name in "abcdefgh"}
+    assert tests_of_apache == ["\n".join("abcdefgh")]
+    for name in (f"site-{letter}-jail" for letter in "abcdefgh"):
+        link = tmp_path / f"sites-enabled/{name}.conf"
+        assert str(link.readlink()) == f"../sites-available/{name}.conf" and link.exists()
+        assert (tmp_path / "site/enabled_by_maint" / name).read_text() == ""
+
+
+def test_a_site_that_is_linked_again_has_one_record_of_who_did_it(tests_of_apache: list[str], tmp_path: Path) -> None:
+    former = tmp_path / "site/disabled_by_maint/site-a-jail"
+    former.parent.mkdir(parents=True)
+    former.touch()
+    assert apache.enable(named("a")) is None and not former.exists()
+    (tmp_path / "site/disabled_by_admin").mkdir()
+    (tmp_path / "site/disabled_by_admin/site-b-jail").touch()
+    assert "an administrator disabled it" in str(apache.enable(named("b")))
+    assert "is not there" in str(apache.enable(named("z")))
+
+
+def test_a_bad_virtual_host_among_many_is_found_by_halves(tests_of_apache: list[str], tmp_path: Path) -> None:
+    names = ["a", "b", "c", "d", "e", "bad", "g", "h"]
+    results = apache.apply_all(Layout(tmp_path), [(named(name), True) for name in names])
+    assert isinstance(results.pop("bad"), VirtualHostFault)
+    assert results == {name: Applied() for name in names if name != "bad"}
+    assert len(tests_of_apache) == 1 + 2 + 2 + 2, "all, halves three times"
+    assert not (tmp_path / "sites-enabled/site-bad-jail.conf").exists()
+
+
+def test_a_configuration_that_was_broken_before_is_tested_no_further(
+    tests_of_apache: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apache, "verdict", lambda main: Answer(1, "foreign"))
+    results = apache.apply_all(Layout(tmp_path), [(named(name), True) for name in ("bad", "b")])
+    words = ("Apache's configuration was broken before: foreign",)
+    assert results == {name: Applied(words) for name in ("bad", "b")} and len(tests_of_apache) == 1
+
+
+@pytest.mark.parametrize(("dropins", "started", "tests"), [(0, True, 0), (0, False, 1), (1, True, 1)])
+def test_a_new_pool_without_drop_ins_is_proven_by_its_first_start(
+    dropins: int, started: bool, tests: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = read(EXAMPLE)
+    pool, jail = tmp_path / "pool.conf", tmp_path / "jail"
+    pool.write_text("[site-example-jail]\n")
+    (jail / "etc").mkdir(parents=True)
+    site = replace(site, paths=replace(site.paths, pool=pool, jail=jail))
+    layout = Layout(tmp_path)
+    fpm.dropin_directory(layout, site).mkdir(parents=True)
+    for number in range(dropins):
+        (fpm.dropin_directory(layout, site) / f"{number}.conf").write_text("pm.max_children = 3\n")
+    asked: list[str] = []
+
+    def run(site: Site, *words: str) -> Answer:
+        asked.append(words[0])
+        return Answer(0, "")
+
+    monkeypatch.setattr(sandbox, "run", run)
+    assert fpm.apply(layout, site, provable=True, started=started).changed
+    assert len(asked) == tests and (jail / "etc/fpm.conf").exists()
+
+
+def test_a_new_pool_that_fpm_refuses_is_named_by_what_fpm_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = Result("php", False, ("nobody answers",))
+    monkeypatch.setattr(probe, "run", lambda *_: failed)
+    monkeypatch.setattr(fpm, "own_fault", lambda site: "pool.conf:3: unknown entry 'x'")
+    failures: Failures = {}
+    assert starting.prove_each(Layout(), [arriving("a"), arriving("b")], failures) == ()
+    assert all("PHP-FPM refuses the pool" in str(failures[name]) for name in "ab")
+    assert isinstance(failures["a"], SiteFault) and "unknown entry 'x'" in str(failures["a"])
