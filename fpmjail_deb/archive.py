@@ -13,7 +13,6 @@ import fcntl
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -88,8 +87,8 @@ class Archive:
         except (ValueError, TypeError, LookupError) as error:
             raise BuildError(f"{file} cannot be understood: {error}", "bring it back from a backup") from error
 
-    def save(self, publish: Publish) -> None:
-        """Write a publish into the history."""
+    def save(self, publish: Publish, *, to_disk: bool = True) -> None:
+        """Write a publish into the history; `to_disk` waits until it is there."""
         facts = {
             "number": publish.number,
             "date": publish.date,
@@ -101,7 +100,7 @@ class Archive:
         }
         file = self.history_file(publish.number)
         file.parent.mkdir(exist_ok=True)
-        write_whole(file, json.dumps(facts) + "\n")
+        write_whole(file, json.dumps(facts) + "\n", to_disk=to_disk)
 
     def remembered(self, served: int, before: int) -> list[int]:
         """Return the numbers of the publishes that can be gone back to, the served one last.
@@ -142,10 +141,14 @@ class Archive:
 
     @contextmanager
     def workshop(self) -> Iterator[Path]:
-        """A directory on the same file system, which goes again."""
-        with explained(self.root), tempfile.TemporaryDirectory(prefix=WORKSHOP, dir=self.root) as directory:
-            Path(directory).chmod(0o755)
-            yield Path(directory)
+        """A directory on the same file system, which goes again; only who holds the repository may have one."""
+        with explained(self.root):
+            made = self.root / f"{WORKSHOP}{os.getpid()}"
+            made.mkdir()
+            try:
+                yield made
+            finally:
+                shutil.rmtree(made, ignore_errors=True)
 
 
 @contextmanager
@@ -158,14 +161,15 @@ def explained(place: Path) -> Iterator[None]:
         raise OutputError(message, "make room, and publish again" if error.errno == errno.ENOSPC else "") from error
 
 
-def write_whole(file: Path, text: str) -> None:
-    """Write a file that is there complete or as it was."""
+def write_whole(file: Path, text: str, *, to_disk: bool = True) -> None:
+    """Write a file that is there complete or as it was; after a power cut too, if this waits for the disk."""
     made = file.with_name(f".{file.name}.new")
     try:
         with made.open("w") as stream:
             stream.write(text)
             stream.flush()
-            os.fsync(stream.fileno())
+            if to_disk:
+                os.fsync(stream.fileno())
         made.replace(file)
     finally:
         with suppress(FileNotFoundError):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fpmjail_deb.errors import BuildError, OutputError
 
-PACKAGES = {"apt-ftparchive": "apt-utils", "gpg": "gpg", "aptly": "aptly"}
+PACKAGES = {"apt-ftparchive": "apt-utils", "gpg": "gpg", "aptly": "aptly", "dpkg-deb": "dpkg"}
 """Which package of Debian has a program."""
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from debian.arfile import ArError
-from debian.deb822 import Deb822
-from debian.debfile import DebError, DebFile
-
 from fpmjail_deb.errors import BuildError, UsageError
+from fpmjail_deb.external import ExternalError, Started, start
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.repository import Incoming, Package, newest
+
+AT_ONCE = 8
+"""So many packages are asked at the same time."""
+
+FIELDS = ("Package", "Version", "Architecture")
 
 
 def find(places: Iterable[Path], release: str | None, known: Iterable[Package]) -> list[Incoming]:
@@ -26,9 +28,9 @@ def find(places: Iterable[Path], release: str | None, known: Iterable[Package]) 
     found: list[Incoming] = []
     for place in places:
         if place.is_dir():
-            found += _newest([_read(file, release, by_content) for file in sorted(_below(place))])
+            found += _newest(_read(sorted(_below(place)), release, by_content))
         else:
-            found.append(_read(place, release, by_content))
+            found += _read([place], release, by_content)
     return list({one.package: one for one in found}.values())
 
 
@@ -43,22 +45,53 @@ def _newest(found: list[Incoming]) -> list[Incoming]:
     return [one for one in found if one.package in chosen]
 
 
-def _read(file: Path, release: str | None, known: Mapping[tuple[str, str], Package]) -> Incoming:
+def _read(files: Sequence[Path], release: str | None, known: Mapping[tuple[str, str], Package]) -> list[Incoming]:
+    hashes = {file: _sha256(file) for file in files}
+    unknown = [file for file, sha256 in hashes.items() if (sha256, file.name) not in known]
+    controls = dict(zip(unknown, _controls(unknown), strict=True))
+    return [
+        Incoming(known.get((sha256, file.name)) or _package(file, controls[file], release, sha256), file)
+        for file, sha256 in hashes.items()
+    ]
+
+
+def _sha256(file: Path) -> str:
     try:
-        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-        same = known.get((sha256, file.name))
-        if same:
-            return Incoming(same, file)
-        with DebFile(str(file)) as package:
-            fields = Deb822(package.control.get_content("control", encoding="utf-8"))
-        name, version, architecture = (fields[field] for field in ("Package", "Version", "Architecture"))
-    except (ArError, DebError, EOFError, LookupError, OSError, ValueError) as error:
-        raise UsageError(f"{file} is no Debian package: {error}", "name packages, or directories with some") from error
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise _no_package(file, str(error)) from error
+
+
+def _controls(files: Sequence[Path]) -> Iterator[list[str]]:
+    """Yield the FIELDS of each package, as dpkg-deb reads them. Raises UsageError."""
+    for begin in range(0, len(files), AT_ONCE):
+        some = files[begin : begin + AT_ONCE]
+        asked = [start(["dpkg-deb", "--field", str(file), *FIELDS]) for file in some]
+        yield from map(_fields, some, asked)
+
+
+def _fields(file: Path, asked: Started) -> list[str]:
+    try:
+        lines = asked.output().decode().splitlines()
+    except (ExternalError, ValueError) as error:
+        raise _no_package(file, str(error)) from error
+    fields = dict(line.split(": ", 1) for line in lines if ": " in line)
+    if lacking := [field for field in FIELDS if field not in fields]:
+        raise _no_package(file, f"it has no {lacking[0]}")
+    return [fields[field] for field in FIELDS]
+
+
+def _no_package(file: Path, why: str) -> UsageError:
+    return UsageError(f"{file} is no Debian package: {why}", "name packages, or directories with some")
+
+
+def _package(file: Path, fields: Sequence[str], release: str | None, sha256: str) -> Package:
+    name, version, architecture = fields
     codename = release_of(version) or release or _directory_of(file)
     if codename is None:
         hint = f"--release {'|'.join(sorted(RELEASES))}; or put it into a directory with the name of the release"
         raise BuildError(f"{file}: {name} {version} does not say which Debian it is for", hint)
-    return Incoming(Package(name, version, architecture, codename, sha256), file)
+    return Package(name, version, architecture, codename, sha256)
 
 
 def release_of(version: str) -> str | None:

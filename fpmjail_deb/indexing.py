@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,9 @@ _HASH = re.compile(r"^ ([0-9a-f]{64}) +[0-9]+ ([\w./-]+)$", re.MULTILINE)
 
 Paragraphs = Mapping[str, str]
 """Paragraphs of Packages files, by the path of the package."""
+
+Listed = Sequence[tuple[Package, str]]
+"""Packages with their paragraphs, in the order of the index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +67,28 @@ def _field(paragraph: str, name: str) -> str:
     return rest.partition("\n")[0]
 
 
-def chosen(packages: Iterable[Package], paragraphs: Paragraphs) -> Mapping[Package, str]:
-    """Return the paragraph of each package, in their order.
+def listed(packages: Iterable[Package], paragraphs: Paragraphs) -> Listed:
+    """Return each package with its paragraph.
 
     Raises BuildError when a package has none, or is not what it was when it was read first.
     """
-    found = {package: paragraphs.get(package.path) for package in packages}
-    for package, paragraph in found.items():
-        if paragraph is None or _field(paragraph, "SHA256") != package.sha256:
-            raise BuildError(f"{package} changed while it was published", "publish it again")
-    return {package: paragraph for package, paragraph in found.items() if paragraph}
+    return [(package, _paragraph(package, paragraphs)) for package in packages]
 
 
-def write(
-    dists: Path, publish: Publish, paragraphs: Mapping[Package, str], settings: Settings, before: Path
-) -> list[Path]:
+def _paragraph(package: Package, paragraphs: Paragraphs) -> str:
+    paragraph = paragraphs.get(package.path)
+    if paragraph is None or _field(paragraph, "SHA256") != package.sha256:
+        raise BuildError(f"{package} changed while it was published", "publish it again")
+    return paragraph
+
+
+def write(dists: Path, publish: Publish, listed: Listed, settings: Settings, before: Path) -> list[Path]:
     """Write the indexes of all releases into an empty directory; return the Release files that are to be signed.
 
     A release in which nothing changed keeps what was signed `before`, with its time: its servers see at once that there
     is nothing to fetch. Where nothing changed at all, everything is to be signed again.
     """
-    releases = {release: _write_release(dists / release, release, publish, paragraphs, settings)
+    releases = {release: _write_release(dists / release, release, publish, listed, settings)
                 for release in publish.releases}  # fmt: skip
     kept = [name for name, text in releases.items() if _undated(text) == _undated(_read(before / name / "Release"))]
     changed = [name for name in releases if name not in kept] or list(releases)
@@ -93,12 +97,10 @@ def write(
     return [dists / name / "Release" for name in changed]
 
 
-def _write_release(
-    suite: Path, release: str, publish: Publish, paragraphs: Mapping[Package, str], settings: Settings
-) -> str:
+def _write_release(suite: Path, release: str, publish: Publish, listed: Listed, settings: Settings) -> str:
     """Write Packages files and the Release file of one release; return what that says."""
-    mine = {package: paragraph for package, paragraph in paragraphs.items() if package.release == release}
-    architectures = sorted({*ARCHITECTURES, *(package.architecture for package in mine)} - {"all"})
+    mine = [(package, paragraph) for package, paragraph in listed if package.release == release]
+    architectures = sorted({*ARCHITECTURES, *(package.architecture for package, _ in mine)} - {"all"})
     indexes = _write_packages(suite, architectures, mine)
     for index in indexes:
         _link(suite / index.name, (suite / index.name).parent / "by-hash/SHA256" / index.sha256)
@@ -109,12 +111,12 @@ def _write_release(
     return text
 
 
-def _write_packages(suite: Path, architectures: Iterable[str], mine: Mapping[Package, str]) -> list[Index]:
+def _write_packages(suite: Path, architectures: Iterable[str], mine: Listed) -> list[Index]:
     """Write what each architecture has; where all packages are for all of them, it is compressed once."""
     packed: dict[bytes, bytes] = {}
     indexes = []
     for architecture in architectures:
-        chosen = (text for package, text in mine.items() if package.architecture in (architecture, "all"))
+        chosen = [text for package, text in mine if package.architecture in (architecture, "all")]
         text = "".join(f"{paragraph}\n\n" for paragraph in chosen).encode()
         packed[text] = packed.get(text) or gzip.compress(text, 6, mtime=0)
         for name, content in (("Packages", text), ("Packages.gz", packed[text])):

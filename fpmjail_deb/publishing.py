@@ -43,13 +43,14 @@ def publish(archive: Archive, settings: Settings, new: Publish, incoming: Sequen
         paragraphs = _paragraphs(archive, new, incoming, before, workshop)
         dists = workshop / "dists"
         dists.mkdir()
-        key.sign(indexing.write(dists, new, indexing.chosen(new.packages, paragraphs), settings, before))
-        for number in range(new.number - 1, new.number - 1 - KEPT_INDEXES, -1):
-            indexing.keep_hashes(dists, archive.public / ".dists" / f"{number:06}")
-        (archive.public / ".dists").mkdir(exist_ok=True)
+        listed = indexing.listed(new.packages, paragraphs)
+        with key.signing(indexing.write(dists, new, listed, settings, before)):
+            for number in range(new.number - 1, new.number - 1 - KEPT_INDEXES, -1):
+                indexing.keep_hashes(dists, archive.public / ".dists" / f"{number:06}")
+            (archive.public / ".dists").mkdir(exist_ok=True)
         dists.rename(archive.public / ".dists" / f"{new.number:06}")
         _fill_pool(archive, workshop / "pool")
-        archive.save(new)
+        archive.save(new, to_disk=False)
         _to_disk(archive.root)
         _point(archive.public / "dists", f".dists/{new.number:06}", workshop)
         _point_to_keyrings(archive, settings, new, workshop)

@@ -7,7 +7,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -66,20 +67,29 @@ class Key:
         """Sign something in an empty directory. Raises BuildError when gpg cannot."""
         trial = place / "trial"
         trial.write_text("a trial\n")
-        self.sign([trial])
+        with self.signing([trial]):
+            pass
 
-    def sign(self, releases: Iterable[Path]) -> None:
-        """Write InRelease and Release.gpg beside Release files, all at the same time.
+    @contextmanager
+    def signing(self, releases: Iterable[Path]) -> Iterator[None]:
+        """Write InRelease and Release.gpg beside Release files; at the end of this all are there.
 
         Raises BuildError when gpg cannot.
         """
-        commands = [command for release in releases for command in self._signing(release)]
+        commands = [command for release in releases for command in self._commands(release)]
+        started = [start(command) for command in commands]
         try:
-            outputs([start(command) for command in commands])
+            yield
+        finally:
+            self._finish(started)
+
+    def _finish(self, started: Sequence[Started]) -> None:
+        try:
+            outputs(started)
         except ExternalError as error:
             raise _explained(self.home, self.short, error.words) from error
 
-    def _signing(self, release: Path) -> tuple[list[str], list[str]]:
+    def _commands(self, release: Path) -> tuple[list[str], list[str]]:
         options = ("--yes", "--local-user", self.fingerprint, "--digest-algo", "SHA512", *_pinentry(), "--output")
         return (
             _command(self.home, *options, str(release.with_name("InRelease")), "--clearsign", str(release)),

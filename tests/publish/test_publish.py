@@ -128,6 +128,37 @@ def test_signing_again_pushes_nothing_out_that_can_be_gone_back_to(
     assert faults(repository) == []
 
 
+def test_a_release_in_which_nothing_changed_keeps_what_its_servers_have(repository: Published, tmp_path: Path) -> None:
+    before = {release: signed(repository, release) for release in ("trixie", "bookworm")}
+    repository.publish(deb(tmp_path, "1.0+deb13"))
+    assert signed(repository, "bookworm") == before["bookworm"]
+    assert not set(signed(repository, "trixie")) & set(before["trixie"])
+    repository.publish("--valid-for", "7d")
+    assert not set(signed(repository, "bookworm")) & set(before["bookworm"])
+    assert faults(repository) == []
+
+
+def signed(repository: Published, release: str) -> list[tuple[str, str, int]]:
+    """What apt asks for first, each file with the time by which it finds out whether that is new."""
+    files = [repository.public / "dists" / release / name for name in ("InRelease", "Release", "Release.gpg")]
+    return [(file.name, file.read_text(), int(file.stat().st_mtime)) for file in files]
+
+
+def test_a_release_that_is_published_again_with_the_same_packages_is_signed_again(repository: Published) -> None:
+    before = signed(repository, "trixie")
+    assert repository.publish("--valid-for", "never")["published"]
+    assert not set(signed(repository, "trixie")) & set(before)
+
+
+def test_keyring_packages_that_nothing_tells_of_are_looked_at_and_stay(repository: Published, tmp_path: Path) -> None:
+    made_of = repository.root / "keyrings/made-of.json"
+    before = made_of.read_text()
+    for damage in ("", "{}", "[1]"):
+        made_of.write_text(damage)
+        assert repository.publish()["added"] == []
+        assert made_of.read_text() == before
+
+
 def test_indexes_of_before_are_still_found_by_their_hash(repository: Published, tmp_path: Path) -> None:
     release = repository.public / "dists/trixie/Release"
     hashes = set(re.findall(r"[0-9a-f]{64}", release.read_text()))

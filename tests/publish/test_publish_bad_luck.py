@@ -117,10 +117,12 @@ def test_a_missing_program_is_named_with_its_package(served: Published, tmp_path
     path = tmp_path / "bin"
     path.mkdir()
     package = deb(tmp_path, "1.6+deb13")
-    for missing, has, hint in (("gpg", "apt-ftparchive", "gpg"), ("apt-ftparchive", "gpg", "apt-utils")):
+    programs = {"apt-ftparchive": "apt-utils", "gpg": "gpg", "dpkg-deb": "dpkg"}
+    for missing, hint in programs.items():
         shutil.rmtree(path)
         path.mkdir()
-        (path / has).symlink_to(str(shutil.which(has)))
+        for has in {*programs, "tar"} - {missing}:
+            (path / has).symlink_to(str(shutil.which(has)))
         said = fpmjail_deb("publish", served.root, package, status=1, variables={"PATH": str(path)}).stderr
         assert f"{missing} is not installed; apt install {hint}" in said
 

@@ -26,20 +26,25 @@ apt-ftparchive release "$2" >"$2/Release"
 
 
 def publish(bench: Bench) -> Iterator[Line]:
-    """Each repetition has three new versions; apt-ftparchive lists the same packages, with its own cache."""
+    """Each repetition has three new versions; apt-ftparchive lists the same packages, with its own cache.
+
+    The program is byte-compiled, as it is where its package is installed.
+    """
     place = bench.place / "publish"
     place.mkdir()
     changed = bench.some(CHANGED)
+    compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(place / "compiled")}
     repository = Published(place / "repository", "http://deb.example.org")
     try:
         all_debs = many.packages(bench, bench.sites)
         bench.tell(f"  first publish of {len(all_debs)} packages")
-        repository.publish(all_debs[0].parent, "--keep", "1")
+        fpmjail_deb("publish", repository.root, all_debs[0].parent, "--keep", "1", variables=compiled)
         pool, lists = alone(place, all_debs)
         ours, bare = [], []
         for number in bench.rounds():
             new = newer(bench, place / f"new-{number}", changed, number)
-            ours.append(seconds(partial(fpmjail_deb, "publish", repository.root, new[0].parent, "--keep", "1")))
+            words = ("publish", repository.root, new[0].parent, "--keep", "1")
+            ours.append(seconds(partial(fpmjail_deb, *words, variables=compiled)))
             for deb in new:
                 (pool / deb.name).hardlink_to(deb)
             bare.append(seconds(partial(listed, pool, lists)))
