@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from fpmjail_deb import schema
 from fpmjail_deb.description import read_site
 from fpmjail_deb.errors import DescriptionError
+from fpmjail_deb.location import Location
 from fpmjail_deb.site import (
     Dns,
     Htaccess,
     Libraries,
-    Location,
     Mounts,
     Network,
     NetworkDeny,
