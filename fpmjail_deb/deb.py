@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import lzma
 import os
 import shutil
@@ -21,7 +22,7 @@ from debian.debfile import DebError, DebFile
 
 from fpmjail_deb.contents import SCRIPTS, Directory, Entry, File, PackagePlan, Symlink
 from fpmjail_deb.errors import BuildError, OutputError
-from fpmjail_deb.metadata import control_file, control_files
+from fpmjail_deb.metadata import control_files
 from fpmjail_deb.tree import stage
 
 COMPRESSION = ("-Zxz", "-z1")
@@ -61,9 +62,17 @@ def build_package(plan: PackagePlan, output: Path) -> Path:
 def compare(plan: PackagePlan, package: Path) -> None:
     """Open a .deb and compare every name, mode, owner, time, link, byte and field with the plan. Raises BuildError."""
     with DebFile(str(package)) as found:
-        _differ("control files", _planned_control(plan), _found_control(found))
-        _differ("control fields", _fields(control_file(plan)), _fields(str(found.debcontrol().dump())))
-        _differ("entries", _planned_entries(plan), dict(_found_entries(found.data.tgz())))
+        _differ("control files", _planned_control(plan), _found_control(_unpacked(found, "control.tar.xz")))
+        _differ("entries", _planned_entries(plan), dict(_found_entries(_unpacked(found, "data.tar.xz"))))
+
+
+def _unpacked(package: DebFile, name: str) -> tarfile.TarFile:
+    """Return an archive of a package that was made here, out of memory: in one piece it takes half the time."""
+    try:
+        content = lzma.decompress(package.getmember(name).read())
+        return tarfile.open(fileobj=io.BytesIO(content), mode="r:")
+    except _UNREADABLE as error:
+        raise BuildError(f"dpkg-deb made a package without a whole {name}: {error}") from error
 
 
 def read_package(path: Path) -> PackagePlan:
@@ -127,7 +136,9 @@ def _made(plan: PackagePlan, workshop: Path) -> Path:
     try:
         dpkg_deb = sh.Command("dpkg-deb")
         with _staged(plan, workshop) as root:
-            str(dpkg_deb("--root-owner-group", *COMPRESSION, "--build", str(root), str(package), _env=environment))
+            command = ("--root-owner-group", *COMPRESSION, "--build", str(root), str(package))
+            # Nobody reads what it says when all is well; of Python's files none is open in it anyway (PEP 446).
+            dpkg_deb(*command, _env=environment, _no_out=True, _tty_out=False, _close_fds=False)
     except sh.CommandNotFound as error:
         raise BuildError("dpkg-deb is not installed", "install the package dpkg") from error
     except sh.ErrorReturnCode as error:
@@ -206,16 +217,11 @@ def _differ(what: str, planned: Mapping[str, object], found: Mapping[str, object
         raise BuildError(f"the package is not what was planned ({what}): {shown}", "this is a fault of fpmjail-deb")
 
 
-def _fields(control: str) -> Mapping[str, object]:
-    return dict(Deb822(control).items())
-
-
 def _planned_control(plan: PackagePlan) -> Mapping[str, object]:
     return {name: (mode, text.encode()) for name, text, mode in control_files(plan)}
 
 
-def _found_control(found: DebFile) -> Mapping[str, object]:
-    archive = found.control.tgz()
+def _found_control(archive: tarfile.TarFile) -> Mapping[str, object]:
     return {
         member.name.removeprefix("./"): (member.mode, _content(archive, member))
         for member in archive.getmembers()
