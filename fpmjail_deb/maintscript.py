@@ -71,6 +71,7 @@ def snippets(
         Snippet(Event.BEFORE_REMOVAL, "slice", ("php.limits",)),
         Snippet(Event.REMOVED, "left-on", ("site", "web.server")),
         Snippet(Event.REMOVED, "reload-units", ("site",)),
+        Snippet(Event.PURGE, "purge-alone", ("site",)),
         *(() if shared else (Snippet(Event.PURGE, "purge-jail", ("site",)),)),
         Snippet(Event.PURGE, "purge-state", ("site",)),
         Snippet(Event.PURGE, "purge-chroot" if shared else "purge-base", ("web.document_root", "writable")),

@@ -106,3 +106,28 @@ def test_purge_of_a_shared_site_deletes_nothing_through_what_is_mounted_in_its_c
     assert look(server, DATA["shared"]) == before
     assert server.read(f"{DATA['shared']}/htdocs/uploads/data") == "precious\n"
     server.shell("".join(f"umount '{place}/usr here' {place}/data\n" for place in places))
+
+
+# A find(1) that has something mounted on the server first, as if root had done it at that moment.
+LATE = """\
+#!/bin/sh
+case $1 in */tmp) nsenter --target 1 --mount mount --bind /srv/precious "$1";; esac
+exec /usr/bin/find "$@"
+"""
+
+
+@pytest.mark.parametrize(("site", "open_to_mounts"), [("dedicated", ""), ("shared", ""), ("dedicated", "yes")])
+def test_purge_deletes_nothing_through_what_is_mounted_while_it_deletes(
+    server: Server, site: str, open_to_mounts: str
+) -> None:
+    """The control is a script that believes to be alone already."""
+    server.apt("install", f"site-{site}-jail")
+    server.write("/srv/precious/file", "precious\n")
+    server.write("/usr/local/late/find", LATE, mode=0o755)
+    server.shell(f"touch {JAILS[site]}/tmp/rubbish")
+    server.apt("remove", f"site-{site}-jail")
+    late = {"PATH": "/usr/local/late:/usr/sbin:/usr/bin:/sbin:/bin", "FPMJAIL_ALONE": open_to_mounts}
+    answer = server.run("dpkg", "--purge", f"site-{site}-jail", env=late)
+    server.shell(f"umount {JAILS[site]}/tmp 2>/dev/null || true")
+    assert server.exists("/srv/precious/file") == (not open_to_mounts), answer.output
+    assert server.exists(f"{JAILS[site]}/tmp/rubbish") == bool(open_to_mounts)

@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 import subprocess
 import threading
+import time
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from tests.lifecycle.container import Completed
 from tests.lifecycle.packages import build_debs
 from tests.lifecycle.server import EXAMPLE, Server
 from tests.lifecycle.trees import base_tree
+from tests.shell.compiled import compile_c
 
 POOL = """\
 site: pool
@@ -29,6 +32,7 @@ ROOTS = {"example": "/var/www/example/htdocs", "pool": "/var/www/pool/var/www/po
 HOSTS = {"example": "example.org", "pool": "pool.example.org"}
 STATE = "/var/lib/fpmjail"
 INI = "/etc/php/{php}/fpm/php.ini"
+CLOCK = Path(__file__).with_name("jumping_clock.c")
 HOLD_DPKG = """
 import fcntl, sys
 file = open("/var/lib/dpkg/lock-frontend", "w")
@@ -193,6 +197,39 @@ def test_files_of_a_wrong_clock_confuse_nobody(server: Server, moment: str) -> N
     assert now != before
     back = server.run("fpmjail", "rollback", "example").stdout
     assert f"went back from {now} to {before}" in back
+    assert server.run("fpmjail", "rollback", "--release-hold", "example").good
+    assert server.assert_true_to_host() == now
+
+
+# The clock jumps when fpmjail first asks systemd for something.
+JUMP = '#!/bin/sh\nunset LD_PRELOAD\necho "$OFFSET" >/run/offset\nexec /usr/bin/systemctl "$@"\n'
+YEAR = 365 * 86400
+
+
+@pytest.mark.parametrize("years", [-25, 11])
+def test_a_clock_that_jumps_while_a_refresh_runs_spoils_nothing(server: Server, years: int) -> None:
+    """The clock of a container is the host's, so fpmjail is given another one by a library that is preloaded."""
+    library = compile_c("gcc", server.directory / "clock.so", "-shared", "-fPIC", CLOCK)
+    server.container.run("sh", "-c", "base64 -d >/root/clock.so", input=b64encode(library.read_bytes()).decode())
+    server.write("/usr/local/jump/systemctl", JUMP, mode=0o755)
+    jumping = {
+        "LD_PRELOAD": "/root/clock.so",
+        "OFFSET": str(years * YEAR),
+        "PATH": "/usr/local/jump:/usr/sbin:/usr/bin:/sbin:/bin",
+    }
+    before = server.truth()["generation"]
+    edit_ini(server, f"{years} years")
+    server.run("rm", "-f", "/run/offset")
+    answer = server.run("fpmjail", "refresh", env=jumping)
+    assert "switched to a new generation" in answer.output and "Traceback" not in answer.output
+    seen = server.run("python3", "-c", "import time; print(time.time())", env=jumping).stdout
+    assert abs(float(seen) - time.time() - years * YEAR) < 600, "it was to jump"
+    assert_up(server)
+    now = server.assert_true_to_host()
+    assert now != before
+    assert "up to date" in refresh(server).output
+    assert server.status()["good"]
+    assert f"went back from {now} to {before}" in server.run("fpmjail", "rollback", "example").stdout
     assert server.run("fpmjail", "rollback", "--release-hold", "example").good
     assert server.assert_true_to_host() == now
 

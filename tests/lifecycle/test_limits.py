@@ -227,6 +227,14 @@ def test_a_limit_goes_and_comes_while_the_site_runs(server: Server) -> None:
     assert answers(server, "kept") == "/16"
 
 
+def test_a_limited_tmp_is_there_and_empty_after_a_reboot(server: Server) -> None:
+    answers(server, "note")
+    server.container.reboot()
+    assert answers(server, "kept") == "/16", "with the first request, if no job was first"
+    assert mounted(server).startswith("tmpfs rw,nosuid,nodev,noexec,")
+    assert server.faults("greedy") == [] and neighbour_goes_on(server)
+
+
 def test_a_removed_site_leaves_no_tmp_behind(server: Server) -> None:
     server.apt("remove", "site-greedy-jail")
     assert "jails/greedy" not in server.read("/proc/self/mountinfo") and neighbour_goes_on(server)

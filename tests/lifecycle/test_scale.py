@@ -180,6 +180,9 @@ def test_a_new_version_takes_the_socket_over_while_a_long_request_ends_in_peace(
         server.install("site-alpha-jail")
         assert server.get("/limit.php", "alpha.example.org").body == "97M"
         assert "standby" in " ".join(services(server, "alpha"))
+        for _ in range(2):
+            server.run("fpmjail", "tend")  # tells the old master once more each time, which must not end its request
+        assert len(services(server, "alpha")) == 2
     until(lambda: server.run("fpmjail", "tend").good and services(server, "alpha") == ["site-alpha-jail.service"])
     assert server.get("/limit.php", "alpha.example.org").body == "97M"
 

@@ -28,7 +28,8 @@ def test_snippets_run_in_their_order() -> None:
     assert fences(SCRIPTS["postinst"]) == ["foregone", "accounts", "units", "configure", "reload"]
     assert fences(SCRIPTS["prerm"]) == ["remove", "slice"]
     assert fences(SCRIPTS["postrm"]) == [
-        "left-on", "reload-units", "purge-jail", "purge-state", "purge-base", "purge-virtual-host", "purge-units",
+        "left-on", "reload-units", "purge-alone", "purge-jail", "purge-state", "purge-base", "purge-virtual-host",
+        "purge-units",
         "purge-parents",
     ]  # fmt: skip
 
