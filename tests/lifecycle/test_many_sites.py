@@ -20,17 +20,15 @@ from tests.lifecycle.repository import SigningKey
 from tests.lifecycle.server import Server
 
 FEW, MANY = 2, 42
-TWO, SIX = slice(MANY + 2, MANY + 4), slice(MANY + 4, MANY + 12)
-"""The sites of two runs of apt; one is broken in the second."""
-BROKEN, LEADER, LEFT = (many.name(MANY + number) for number in (6, 10, 11))
+FOUR, TWO, SIX = (slice(MANY + start, MANY + end) for start, end in ((0, 4), (4, 6), (6, 12)))
+"""The sites of three runs of apt; one is broken in the first."""
+BROKEN, LEADER, LEFT = (many.name(MANY + number) for number in (2, 12, 13))
 OF_A_SITE = re.compile(r"s000\d\d")
 WRITES = re.compile(r"^\d+ +(rename|unlink|mkdir|rmdir|symlink|link|chmod|chown|utime|mknod)\w*\(|O_CREAT|O_TRUNC")
 A_FEW_CALLS = 8
 """The most calls for one further site: its site.json is looked at, opened and read."""
 OF_DPKG = 7
 """The programs that dpkg starts for any package: dpkg-split, dpkg-deb twice, tar, rm, preinst, postinst."""
-OF_A_BROKEN_ONE = 2
-"""The programs that switch a site off that cannot be configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def place(
 ) -> Iterator[tuple[Server, list[Path]]]:
     """A server without a site, and the packages of some."""
     bench = Bench(release, MANY, 1, tmp_path_factory.mktemp("bench"), key=signing_key)
-    debs = many.packages(bench, MANY + 12)
+    debs = many.packages(bench, MANY + 14)
     with many.server(bench) as server:
         yield server, debs
 
@@ -90,14 +88,29 @@ def traces(place: tuple[Server, list[Path]]) -> tuple[Traces, Traces]:
     return few, traced(server)
 
 
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """What apt said with a broken site among others and whether that one was switched on nevertheless, what dpkg said
+    when it was mended, and how many programs two runs without a broken one started."""
+
+    broken: Completed
+    switched_on: bool
+    mended: Completed
+    few: int
+    plenty: int
+
+
 @pytest.fixture(scope="module")
-def runs(place: tuple[Server, list[Path]], traces: tuple[Traces, Traces]) -> tuple[Completed, int, Completed, int]:
-    """What two runs of apt said, and how many programs each started. The server has many sites already."""
+def runs(place: tuple[Server, list[Path]], traces: tuple[Traces, Traces]) -> Runs:
+    """On a server that has many sites already."""
     server, debs = place
-    installed(server, debs[MANY : TWO.start])  # a first site switches Apache's modules on
-    first = installed(server, debs[TWO])
     server.shell(f"mkdir -p /var/www/{BROKEN} && chown www-data /var/www/{BROKEN}")
-    return (*first, *installed(server, debs[SIX]))
+    broken, _ = installed(server, debs[FOUR])
+    switched_on = server.exists(f"/etc/apache2/sites-enabled/site-{BROKEN}-jail.conf")
+    server.run("chown", "root:root", f"/var/www/{BROKEN}")
+    mended = server.run("dpkg", "--configure", "--pending", check=False)
+    counts = [programs for answer, programs in (installed(server, debs[some]) for some in (TWO, SIX)) if answer.good]
+    return Runs(broken, switched_on, mended, *counts)
 
 
 def installed(server: Server, debs: list[Path]) -> tuple[Completed, int]:
@@ -151,40 +164,35 @@ def test_a_refresh_with_nothing_to_do_looks_at_each_site_twice_at_most(traces: t
     assert plenty.programs == few.programs == 1 and len(plenty.writes) == len(few.writes) <= 1, plenty.writes
 
 
-def test_a_further_site_in_a_run_of_apt_starts_no_program_beyond_those_of_any_package(
-    runs: tuple[Completed, int, Completed, int],
-) -> None:
-    _, few, _, plenty = runs
-    assert few > 2 * OF_DPKG, "no program was started: what was traced?"
-    assert plenty - few <= 4 * OF_DPKG + OF_A_BROKEN_ONE
+def test_a_further_site_in_a_run_of_apt_starts_no_program_beyond_those_of_any_package(runs: Runs) -> None:
+    assert runs.few > 2 * OF_DPKG, "no program was started: what was traced?"
+    assert runs.plenty - runs.few <= 4 * OF_DPKG
 
 
 def test_of_many_sites_in_one_run_the_broken_one_fails_alone_and_is_named(
-    place: tuple[Server, list[Path]], runs: tuple[Completed, int, Completed, int]
+    place: tuple[Server, list[Path]], runs: Runs
 ) -> None:
     server, debs = place
-    answer = runs[2]
-    assert not answer.good and f"/var/www/{BROKEN} cannot be root's own directory" in answer.output
-    assert answer.output.count(f"dpkg: error processing package site-{BROKEN}-jail") == 1
-    names = [deb.name.partition("_")[0].removeprefix("site-").removesuffix("-jail") for deb in debs[SIX]]
-    assert all((f"{name}: is ready" in answer.output) is (name != BROKEN) for name in names)
-    assert not server.exists(f"/etc/apache2/sites-enabled/site-{BROKEN}-jail.conf")
+    said = runs.broken.output
+    assert not runs.broken.good and f"/var/www/{BROKEN} cannot be root's own directory" in said
+    assert said.count(f"dpkg: error processing package site-{BROKEN}-jail") == 1 and not runs.switched_on
+    names = [deb.name.partition("_")[0].removeprefix("site-").removesuffix("-jail") for deb in debs[FOUR]]
+    assert all((f"{name}: is ready" in said) is (name != BROKEN) for name in names)
+    assert f"{BROKEN}: is ready" in runs.mended.output
     sound = next(name for name in names if name != BROKEN)
     server.write_page("index.php", "<?php echo 'hello';", sound)
     assert server.get("/index.php", f"{sound}.example.org").body == "hello"
     assert server.run("systemctl", "is-enabled", f"site-{sound}-jail.socket").stdout.strip() == "enabled"
     assert f"site-{sound}-jail (enabled by maintainer script)" in server.run("a2query", "-s").output
-    server.run("chown", "root:root", f"/var/www/{BROKEN}")
-    assert f"{BROKEN}: is ready" in server.run("dpkg", "--configure", "--pending").output
     found = json.loads(server.run("fpmjail", "check", "--jail-only", "--json", *names, check=False).stdout)
     assert [one for name in names for one in found[name] if one["level"] == "bad"] == []
 
 
 def test_a_site_that_was_configured_for_a_run_of_dpkg_that_never_came_to_it_goes_without_a_trace(
-    place: tuple[Server, list[Path]], runs: tuple[Completed, int, Completed, int]
+    place: tuple[Server, list[Path]], runs: Runs
 ) -> None:
     server, debs = place
-    server.bed.sites.publish(*debs[MANY + 10 :])
+    server.bed.sites.publish(*debs[MANY + 12 :])
     server.apt("update")
     server.shell(f"mkdir -p /var/www/{LEADER} && chown www-data /var/www/{LEADER}")
     server.shell(f"cd /root && apt-get download site-{LEADER}-jail site-{LEFT}-jail && dpkg --unpack ./site-*.deb")
