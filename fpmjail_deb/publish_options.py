@@ -41,7 +41,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     release = "for packages whose version does not end in +deb13 or +deb12"
     parser.add_argument("--release", choices=sorted(RELEASES), help=release)
-    parser.add_argument("--keep", metavar="N", type=number, help="versions of each package that stay; 5 if --init named no number")
+    keep = "so many versions of every package stay; as many as --init was told, or 5, without it"
+    parser.add_argument("--keep", metavar="N", type=number, help=keep)
     parser.add_argument("--remove", metavar="PACKAGE", action="append", default=[], help="take a package out")
     valid = "servers refuse this publish and those that follow when they are older: 14d, 2w; never ends that"
     parser.add_argument("--valid-for", metavar="TIME", type=days, help=valid)
