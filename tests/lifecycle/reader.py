@@ -91,7 +91,8 @@ class Reader:
 def missing(shown: str, seen: str) -> list[str]:
     """The lines of a page that do not come in their order in what was printed; `...` stands for anything."""
     lines = (" ".join(line.split()) for line in seen.splitlines())
-    patterns = [re.escape(" ".join(line.split())).replace(r"\.\.\.", ".*") for line in shown.splitlines()]
+    wanted = [" ".join(line.split()) for line in shown.splitlines() if line != "..."]
+    patterns = [re.escape(line).replace(r"\.\.\.", ".*") for line in wanted]
     return [pattern for pattern in patterns if not any(re.fullmatch(pattern, line) for line in lines)]
 
 
