@@ -36,12 +36,13 @@ what several sites have in common stands in sites/defaults.yaml
 
 exit status:
   0  done; diff: no difference
-  1  a package could not be made; diff: there is a difference
+  1  a package could not be made or published; diff: there is a difference
   2  a mistake in a description or on the command line; sites without one were built all the same
 
 environment:
   SOURCE_DATE_EPOCH      the time of all packaged files, in seconds since 1970 (2026-01-01 without it)
-  DEBFULLNAME, DEBEMAIL  the maintainer that `new` writes
+  DEBFULLNAME, DEBEMAIL  the maintainer that new, import and publish --init write
+  GNUPGHOME              where publish --init has the key
 
 see also: fpmjail-deb(1), fpmjail-site(5)"""
 
@@ -88,7 +89,7 @@ BUILD_EXAMPLES = """\
 examples:
   fpmjail-deb build shop.yaml -o dist
   fpmjail-deb build sites/ -o dist -j 4
-  fpmjail-deb build sites/ -o dist --against /srv/repository/pool
+  fpmjail-deb build sites/ -o dist --against /srv/repository/public/pool
 
 A package that is there already, in the output directory or below --against, with the content that it
 would have now, is not built again. Another content needs a higher `version` in the description;
@@ -191,7 +192,7 @@ def _import_options(parser: argparse.ArgumentParser) -> None:
         "files", metavar="FILE", nargs="+", type=Path,
         help="a pool of php-fpm, virtual hosts of Apache or server blocks of nginx",
     )  # fmt: skip
-    parser.add_argument("--name", metavar="NAME", help="the name of the site; that of its host name without it")
+    parser.add_argument("--name", metavar="NAME", help="the site's name; without it the first word of its host name")
     parser.add_argument("--pool", metavar="POOL", help="which pool, if there are several")
     parser.add_argument("--domain", metavar="HOST", help="which site, if there are several: one of its host names")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="the file to write; NAME.yaml without it")
@@ -229,6 +230,8 @@ def _jobs(text: str) -> int:
 
 
 def _diff_options(parser: argparse.ArgumentParser) -> None:
+    options = "[--release {bookworm,trixie}] [--json]"
+    parser.usage = f"%(prog)s {options} OLD NEW\n       %(prog)s {options} --against DIR FILE|DIR ..."
     parser.add_argument(
         "places", metavar="OLD NEW | FILE|DIR", nargs="+", type=Path,
         help="two packages or descriptions; with --against any number of descriptions",

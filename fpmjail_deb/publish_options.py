@@ -20,7 +20,7 @@ examples:
   fpmjail-deb publish /srv/repository dist/ build/      everything that is new in dist and build
   fpmjail-deb publish /srv/repository dist/ --dry-run   tell what that would change
   fpmjail-deb publish /srv/repository --list            which publish had what
-  fpmjail-deb publish /srv/repository --rollback        the publish before the last again
+  fpmjail-deb publish /srv/repository --rollback        what was there before the last publish
   fpmjail-deb publish /srv/repository --serve 8080      try it out: http://127.0.0.1:8080
 
 A web server serves /srv/repository/public. A server is enrolled by installing one package from there:
@@ -41,7 +41,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     release = "for packages whose version does not end in +deb13 or +deb12"
     parser.add_argument("--release", choices=sorted(RELEASES), help=release)
-    parser.add_argument("--keep", metavar="N", type=number, help="so many versions of every package stay; 5 without it")
+    keep = "so many versions of every package stay; as many as --init was told, or 5, without it"
+    parser.add_argument("--keep", metavar="N", type=number, help=keep)
     parser.add_argument("--remove", metavar="PACKAGE", action="append", default=[], help="take a package out")
     valid = "servers refuse this publish and those that follow when they are older: 14d, 2w; never ends that"
     parser.add_argument("--valid-for", metavar="TIME", type=days, help=valid)
@@ -61,8 +62,10 @@ def _add_init_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--origin", metavar="ORG", help="what servers trust; it never changes, and names files on them")
     group.add_argument("--label", help="the same for people; ORG without it")
     group.add_argument("--url", help="where servers will find what is in REPOSITORY/public")
-    group.add_argument("--maintainer", metavar="NAME <ADDRESS>", help="who answers for it; see DEBEMAIL")
-    group.add_argument("--gnupghome", metavar="DIR", type=Path, help="where the key is kept; see GNUPGHOME")
+    who = "who answers for it; without it DEBFULLNAME and DEBEMAIL"
+    group.add_argument("--maintainer", metavar="NAME <ADDRESS>", help=who)
+    where = "where the key is kept, not below public; without it GNUPGHOME"
+    group.add_argument("--gnupghome", metavar="DIR", type=Path, help=where)
     group.add_argument("--key", metavar="FINGERPRINT", help="a key that is there, instead of a new one")
     group.add_argument("--expires", metavar="TIME", help="how long the new key is good, such as 2y; 5y without it")
     group.add_argument("--via", choices=(APT_FTPARCHIVE, APTLY), help="who keeps the indexes")

@@ -61,6 +61,8 @@ ADVICE = {
     "protocols": "for the whole server: a2enmod http2",
     "sslcertificatechainfile": "the chain stands in the file of the certificate, behind it",
 }
+OTHER_HANDLER = "not kept: a jail runs PHP alone, no CGI programs, and nothing else for its site"
+PHP_HANDLER = re.compile(r"none$|default-handler$|proxy:|.*(php|fcgi)", re.IGNORECASE)
 OVERRIDES_LEFT_OUT = ("all", "fileinfo", "options")
 _LOG_OFF = "/dev/null"
 _PHP_OFF = {"engine": ("off", "0")}
@@ -118,7 +120,9 @@ class Reader:
         if method:
             carried: bool = method(node)
             return self._for_the_root([node], inside) if carried else ()
-        if node.name in ADVICE or (node.name.startswith("ssl") and node.name not in SEEN_TO):
+        if _runs_something_else(node):
+            self.draft.remark(node.location, node.text, OTHER_HANDLER)
+        elif node.name in ADVICE or (node.name.startswith("ssl") and node.name not in SEEN_TO):
             advice = ADVICE.get(node.name, "for the whole server: /etc/apache2/mods-available/ssl.conf")
             self.draft.remark(node.location, node.text, advice)
         elif node.name in CARRIED:
@@ -138,7 +142,8 @@ class Reader:
         if node.name in ("directory", "location"):
             self._directory_or_location(node)
         elif node.name in ("files", "filesmatch") and _sets_handlers_only(node):
-            return
+            for child in filter(_runs_something_else, flattened(node.children or ())):
+                self.draft.remark(child.location, f"{node.text} {child.text}", OTHER_HANDLER)
         elif node.name == "proxy":
             for child in node.children or ():
                 self._read_timeout(child)
@@ -167,7 +172,7 @@ class Reader:
         lost = [child for child in flattened(node.children or ()) if child not in kept and child.name not in _OVERRIDES]
         if inside and kept:
             self.draft.carry(replace(node, children=kept))
-        if lost and not all(child.name in _QUIET_ELSEWHERE or child.name in SEEN_TO for child in lost):
+        if any(_runs_something_else(child) or child.name not in (*_QUIET_ELSEWHERE, *SEEN_TO) for child in lost):
             words = ", ".join(dict.fromkeys(child.text for child in lost))
             self.draft.remark(node.location, f"{node.text} {words}", _DANGER if inside else "not of the document root")
 
@@ -312,6 +317,11 @@ def _sets_handlers_only(node: Node) -> bool:
         return True
     children = list(flattened(node.children or ()))
     return all(child.name in SEEN_TO or (child.name == "if" and _sets_handlers_only(child)) for child in children)
+
+
+def _runs_something_else(node: Node) -> bool:
+    """Whether a statement hands requests to something else than PHP, a CGI program for instance."""
+    return node.name in ("sethandler", "addhandler") and not PHP_HANDLER.match(node.first)
 
 
 def _harmless(node: Node) -> bool:

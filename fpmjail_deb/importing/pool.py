@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePosixPath
 
 from fpmjail_deb.errors import UsageError
 from fpmjail_deb.importing.draft import Draft
@@ -61,6 +62,7 @@ ADVICE = {
     "request_slowlog_trace_depth": "FPM has its default",
     "request_terminate_timeout_track_finished": "FPM has its default",
 }
+TEMPORARY = frozenset({"TMP", "TEMP", "TMPDIR"})
 SECRET = re.compile(r"PASS(WORD|WD|PHRASE)?|SECRET|TOKEN|(API|PRIVATE|ACCESS|APP)_?KEY|CREDENTIAL", re.IGNORECASE)
 
 
@@ -174,8 +176,16 @@ def _read_variable(entry: Entry, draft: Draft) -> None:
         place = f"/etc/fpmjail/sites/{draft.name}/fpm.d/secrets.conf on the server"
         advice = f"packages are readable for every user: write it into {place}, mode 0600"
         draft.remark(entry.location, f"{entry.label} = ...", advice)
+    elif entry.name in TEMPORARY and not _is_in_the_jail(entry.value, draft.move.old):
+        draft.remark(entry.location, label, "the jail has a /tmp of its own")
     else:
         draft.put("php.env", entry.name, entry.value, entry.location)
+
+
+def _is_in_the_jail(directory: str, old: str) -> bool:
+    """Whether a directory comes along with the site's files, or is the jail's own."""
+    path = PurePosixPath(directory)
+    return path == PurePosixPath("/tmp") or (bool(old) and path.is_relative_to(old))
 
 
 def _read_setting(entry: Entry, draft: Draft) -> None:

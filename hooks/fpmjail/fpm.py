@@ -18,7 +18,7 @@ OWNED = re.compile(r"\s*(\[|(?:listen|user|group|chroot|chdir|prefix|include)\s*
 SETTING = re.compile(r"\s*(?:php(?:_admin)?_(?:value|flag)|(env))\s*\[\s*([^]\s]+)\s*\]")
 SYNTAX = re.compile(r"^PHP:\s+(syntax error.*?)(?: in Unknown on line \d+)?$", re.MULTILINE)
 COMPLAINT = re.compile(rf"\[/etc/{re.escape(CANDIDATE)}:(\d+)\]\s*(.*)")
-
+AROUND = re.compile(r"^[ \t]*php(?:_admin)?_value\[auto_(?:pre|ap)pend_file\][ \t]*=[ \t\"]*(?!none\b)[^ \t\"\n]", re.M)
 
 Proof = Callable[[tuple[Part, ...]], str | None]
 
@@ -153,6 +153,11 @@ def bring(layout: Layout, site: Site, live: Path, proof: Proof) -> Applied:
         parts = alone(own, proof, refused)
     files.replace_file(live, text(parts).encode(), 0o644)
     return Applied(changed=True, refused=refused, before=before)
+
+
+def has_code_around(configuration: str) -> bool:
+    """Whether PHP runs code of the site's before or after every script, our probes included."""
+    return AROUND.search(configuration) is not None
 
 
 def alone(own: Part, proof: Proof, refused: str) -> tuple[Part, ...]:

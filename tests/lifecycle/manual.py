@@ -3,9 +3,44 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from tests.lifecycle import trees
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What stands between two fences; `kind` is the word behind the first: sh, text, yaml, ..."""
+
+    kind: str
+    text: str
+
+    def lines(self) -> Iterator[str]:
+        """The commands of a block one by one, as somebody types them: a line, and those that continue it."""
+        whole = ""
+        for line in self.text.splitlines(keepends=True):
+            whole += line
+            if not line.endswith("\\\n"):
+                yield whole
+                whole = ""
+
+
+def sections(page: str) -> dict[str, list[Block]]:
+    """The blocks of each section of a page, without those of its subsections; `page` is a path in the checkout."""
+    found: dict[str, list[Block]] = {}
+    blocks, kind, text = found.setdefault("", []), "", ""
+    for line in (trees.CHECKOUT / page).read_text().splitlines(keepends=True):
+        if kind:
+            if line == "```\n":
+                blocks.append(Block(kind, text))
+                kind = ""
+            text += line
+        elif line.startswith("```"):
+            kind, text = line.removeprefix("```").strip(), ""
+        elif line.startswith("#"):
+            blocks = found.setdefault(line.strip("# \n"), [])
+    return found
 
 
 def commands(page: str, section: str) -> str:
@@ -13,9 +48,7 @@ def commands(page: str, section: str) -> str:
 
     Raises LookupError if there are none.
     """
-    text = (trees.CHECKOUT / "docs" / page).read_text()
-    sections = dict(re.findall(r"^#+ ([^\n]+)\n(.*?)(?=^#+ |\Z)", text, re.DOTALL | re.MULTILINE))
-    found = re.findall(r"^```sh\n(.*?)^```$", sections.get(section, ""), re.DOTALL | re.MULTILINE)
+    found = [block.text for block in sections(f"docs/{page}").get(section, ()) if block.kind == "sh"]
     if not found:
         raise LookupError(f"docs/{page} has no commands in a section {section!r}")
     return "".join(found)

@@ -29,6 +29,8 @@ PHP = (
 )
 READY, LATE = ("ready", "pool"), ("late", "latepool")
 SHARED = frozenset({"pool", "latepool"})
+NOT_THE_PACKAGES = ("/etc/apt/", "/usr/share/keyrings/", "/var/lib/apt/", "/var/cache/apt/", "/var/lib/apache2/site/")
+"""What the test bed has put there for apt, and what a2ensite remembers."""
 PAGE = "<?php echo 'PHP ', PHP_MAJOR_VERSION, '.', PHP_MINOR_VERSION, ' ', file_get_contents(__DIR__ . '/data.txt');"
 
 
@@ -138,3 +140,14 @@ def test_the_version_for_the_new_release_brings_the_others_back_with_their_data(
         assert upgraded.server.faults(name) == []
     assert upgraded.server.status()["removed"] == []
     assert upgraded.server.status()["good"]
+
+
+def test_purged_after_the_upgrade_the_packages_of_both_releases_have_left_the_data_alone(upgraded: Upgraded) -> None:
+    server = upgraded.server
+    server.apt("purge", *(f"site-{name}-jail" for name in (*READY, *LATE)), "fpmjail")
+    ours = r"find / -xdev -regextype posix-extended -regex '.*/[^/]*(fpmjail|site-[a-z]+-jail)[^/]*' -prune -print"
+    left = server.shell(ours).stdout.splitlines()
+    assert [path for path in left if not path.startswith(NOT_THE_PACKAGES)] == []
+    for name in (*READY, *LATE):
+        base = f"/var/www/{name}/var/www/{name}" if name in SHARED else f"/var/www/{name}"
+        assert server.read(f"{base}/htdocs/data.txt") == f"data of {name}"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fpmjail_deb.description import read_site
 from fpmjail_deb.errors import DescriptionError, UsageError
 from fpmjail_deb.importing.existing import Imported, Wanted, import_site
+from fpmjail_deb.importing.pool import SEEN_TO as POOL_SEEN_TO
 from fpmjail_deb.site import Htaccess, ProcessManager, ServerSocket, Site, WebServer
 
 EXISTING = Path(__file__).parents[1] / "existing"
@@ -104,6 +105,48 @@ def test_a_froxlor_site_behind_nginx_is_taken_over() -> None:
     assert found.jail.redis is ServerSocket.SOCKET and found.php.limits.tasks > 200
     assert 'auth_basic "Restricted \\"Area\\"";' in result.drop_in
     assert "proxy_pass" in result.description and "proxy_pass" not in result.drop_in
+
+
+@pytest.mark.parametrize("file", sorted(EXISTING.glob("*-pool.conf")), ids=lambda file: file.stem)
+def test_every_line_of_a_panels_pool_is_a_key_or_a_remark_or_what_the_package_makes(file: Path) -> None:
+    described = unwrapped(imported(file))
+    lost = []
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        key = line.partition("=")[0].strip()
+        if key and key[0] not in ";[" and key not in POOL_SEEN_TO and f"{file.name}:{number}" not in described:
+            lost.append(line)
+    assert lost in ([], ["security.limit_extensions = \".php\""]), described
+
+
+def test_what_a_panels_virtual_host_has_for_other_programs_is_named() -> None:
+    told = unwrapped(panel("ispconfig"))
+    for words in (
+        "RemoteIPProxyProtocol On: ", "SSLHonorCipherOrder on: ", "Alias /error/ ", "Options +Includes: ", "DavLockDB ",
+        "AddOutputFilter INCLUDES .shtml", 'FilesMatch "\\.(cgi|pl)$"> SetHandler cgi-script: not kept',
+    ):  # fmt: skip
+        assert words in told
+
+
+@pytest.mark.parametrize(
+    ("lines", "remarks"),
+    [
+        ("AddHandler cgi-script .cgi .pl", 1),
+        ('<FilesMatch "\\.sh$">\nSetHandler cgi-script\n</FilesMatch>', 1),
+        ("<Location /server-status>\nSetHandler server-status\n</Location>", 1),
+        ("AddHandler application/x-httpd-php .php", 0),
+        ("AddHandler fcgid-script .php", 0),
+        ("<FilesMatch x>\nSetHandler None\n</FilesMatch>", 0),
+    ],
+)
+def test_a_handler_that_is_not_phps_is_named(lines: str, remarks: int) -> None:
+    assert imported(VHOST % lines).remarks - imported(VHOST % "").remarks == remarks
+
+
+def test_a_directory_for_temporary_files_that_the_jail_does_not_have_is_left_out() -> None:
+    variables = "env[TMP] = /var/tmp/shop/\nenv[TEMP] = /tmp\nenv[TMPDIR] = /srv/www/shop/tmp\n"
+    result = imported(POOL + variables, VHOST % "")
+    assert dict(site_of(result).php.env) == {"TEMP": "/tmp", "TMPDIR": "/var/www/shop/tmp"}
+    assert "env[TMP] = /var/tmp/shop/: the jail has a /tmp of its own" in unwrapped(result)
 
 
 def test_a_secret_in_the_pool_reaches_no_package() -> None:

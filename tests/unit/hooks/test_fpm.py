@@ -55,3 +55,19 @@ def test_of_two_lines_for_a_setting_only_the_last_stays() -> None:
     added = Part("a.conf", "php_value[memory_limit] = 77M\nenv[A] = 2\npm = ondemand\n")
     live = [line for line in fpm.text((own, added)).splitlines() if line and not line.startswith(";")]
     assert live == ["php_value[A] = 1", "pm = static", "php_value[memory_limit] = 77M", "env[A] = 2", "pm = ondemand"]
+
+
+@pytest.mark.parametrize(
+    ("line", "around"),
+    [
+        ("php_admin_value[auto_prepend_file] = /var/www/a/first.php", True),
+        ('php_value[auto_append_file]="last.php"', True),
+        ("; php_admin_value[auto_prepend_file] = /var/www/a/first.php", False),
+        ("php_admin_value[auto_prepend_file] = none", False),
+        ('php_admin_value[auto_prepend_file] = ""', False),
+        ("php_admin_value[auto_prepend_file] =", False),
+        ("php_admin_value[memory_limit] = 1G", False),
+    ],
+)
+def test_code_of_the_site_around_every_script_is_known(line: str, around: bool) -> None:
+    assert fpm.has_code_around(f"[a]\n{line}\npm = static\n") is around
