@@ -17,6 +17,7 @@ from fpmjail_deb.rules import ListRule, Reading, RejectedError, Rule, ScalarRule
 from fpmjail_deb.site import Program
 
 _IN_EVERY_RELEASE = {
+    "composer": "composer",
     "curl": "curl",
     "ffmpeg": "ffmpeg ffprobe",
     "ghostscript": "gs",

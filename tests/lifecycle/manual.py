@@ -52,3 +52,25 @@ def commands(page: str, section: str) -> str:
     if not found:
         raise LookupError(f"docs/{page} has no commands in a section {section!r}")
     return "".join(found)
+
+
+def cost(capability: str) -> tuple[int, float]:
+    """How many files and bytes docs/holds.md gives for what begins with `capability`: the first figures of its row.
+
+    Raises LookupError if the table has no such row.
+    """
+    text = (trees.CHECKOUT / "docs/holds.md").read_text()
+    figures = r"(\d+)[^|]*\| ([\d.]+)(?: (kB|MB))?[^|]*\|$"
+    row = re.search(rf"^\| {re.escape(capability)}[^|]*\|[^|]*\| {figures}", text, re.MULTILINE)
+    if not row:
+        raise LookupError(f"docs/holds.md has no row {capability!r} with figures")
+    return int(row[1]), float(row[2]) * {"MB": 1e6, "kB": 1e3, None: 1}[row[3]]
+
+
+def near(release: str, capability: str, files: int, size: float) -> bool:
+    """Whether the manual's figures, which are of trixie, are true there, and give an idea of the other release's."""
+    known_files, known_size = cost(capability)
+    slack = 1.2 if release == "trixie" else 2.0
+    rounding = 0.06e6 if known_size >= 0.1e6 else 600.0
+    right = known_files / slack <= files <= known_files * slack
+    return right and known_size / slack - rounding <= size <= known_size * slack + rounding

@@ -103,6 +103,11 @@ class Server:
         """The findings that say that something is broken or open."""
         return [finding for finding in self.check(site) if finding["level"] == "bad"]
 
+    def costs(self, site: str = "example") -> dict[str, tuple[int, int]]:
+        """Files and bytes by capability, as `fpmjail files` tells."""
+        told = json.loads(self.run("fpmjail", "files", site, "--by-capability", "--json").stdout)
+        return {one["capability"]: (one["files"], one["bytes"]) for one in told}
+
     def status(self) -> dict[str, Any]:
         """`fpmjail status`."""
         return dict(json.loads(self.run("fpmjail", "status", "--json", check=False).stdout))

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.lifecycle import extras
+from tests.lifecycle import extras, manual
 from tests.lifecycle.bed import Bed
 from tests.lifecycle.server import Server
 
@@ -257,6 +257,13 @@ def test_every_probe_passes_where_it_was_declared_and_fails_where_not(server: Se
     assert "posix_spawn() failed: No such file or directory" in seen["git"][0] or "status 127" in seen["git"][0]
 
 
+def test_the_manual_says_what_each_costs(server: Server) -> None:
+    rows = {"git": "git", "dictionaries": "spelling", "ImageMagick": "imagick", "fonts": "fonts", "PEAR": "pear"}
+    costs = server.costs()
+    wrong = {row: costs[name] for row, name in rows.items() if not manual.near(server.release, row, *costs[name])}
+    assert not wrong, wrong
+
+
 def test_imagick_resizes_and_writes(server: Server) -> None:
     seen = ask(server, "png", "jpeg", "webp", "text", "name")
     sizes = {name: f"{name.upper()} 50x25" for name in ("png", "jpeg", "webp")}
@@ -342,6 +349,8 @@ def test_full_has_everything(server: Server) -> None:
     seen = levels(server, "whole")
     assert {name: seen[name] for name in (*CHOICE, "full")} == dict.fromkeys((*CHOICE, "full"), "good")
     assert server.faults("whole") == []
+    files, size = map(sum, zip(*server.costs("whole").values(), strict=True))
+    assert manual.near(server.release, "all of these", files, size), (files, size)
     assert probed(server, "whole", *CHOICE) == {name: [] for name in CHOICE}
     assert ask(server, "greek", "italian", site="whole") == {"greek": "e1", "italian": "it_IT.UTF-8"}
     bare = ask(server, "greek", "italian", site="bare")

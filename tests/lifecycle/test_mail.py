@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 
+from tests.lifecycle import manual
 from tests.lifecycle.bed import Bed
 from tests.lifecycle.server import Server
 
@@ -170,6 +171,12 @@ def test_mail_brings_a_shell_for_sendmail_and_for_nothing_else(server: Server) -
     listed = server.run("fpmjail", "exec", "example", "--", "sh", "--programs").stdout.split()
     assert listed == ["/usr/sbin/sendmail", "/sbin/sendmail"]
     assert server.run("fpmjail", "exec", "example", "--", "sh", "-c", "msmtp -P", check=False).returncode == 126
+
+
+def test_the_manual_says_what_mail_and_its_shell_cost(server: Server) -> None:
+    costs = server.costs()
+    assert manual.near(server.release, "mail()", *costs["mail"]), costs
+    assert manual.near(server.release, "a shell that", *costs["restricted-shell"]), costs
 
 
 def test_a_command_by_the_clock_can_send_mail_too(server: Server) -> None:

@@ -118,13 +118,13 @@ DENIED = (
 )  # fmt: skip
 
 
-def ask(server: Server, site: str, name: str) -> Page:
+def ask(server: Server, site: str, name: str, options: tuple[str, ...] = ()) -> Page:
     """One of the requests; a name that is no URL goes to show.php."""
     path = name if name.startswith("/") else PLACES.get(name, "/show.php")
     if name == "chunked":
         return chunked(server, site)
     host = f"www.{site}.example.org" if name == "other name" else f"{site}.example.org"
-    return server.get(path, host, "--path-as-is", "-H", "Expect:", *REQUESTS[name])
+    return server.get(path, host, "--path-as-is", "-H", "Expect:", *REQUESTS.get(name, options))
 
 
 def chunked(server: Server, site: str) -> Page:

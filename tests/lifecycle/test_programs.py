@@ -16,17 +16,17 @@ from typing import Any
 
 import pytest
 
-from tests.lifecycle import extras, repack, trees
+from tests.lifecycle import extras, manual, repack, trees
 from tests.lifecycle.bed import Bed
 from tests.lifecycle.server import Server
 
 PACKAGES = {
-    "trixie": ("ghostscript", "poppler-data", "poppler-utils"),
-    "bookworm": ("ghostscript", "poppler-data", "poppler-utils", "wkhtmltopdf"),
+    "trixie": ("composer", "ghostscript", "poppler-data", "poppler-utils"),
+    "bookworm": ("composer", "ghostscript", "poppler-data", "poppler-utils", "wkhtmltopdf"),
 }
 PROGRAMS = {
-    "trixie": "gs, pdftotext, /usr/local/bin/report, {name: gzip, packages: [gzip]}",
-    "bookworm": "gs, pdftotext, /usr/local/bin/report, {name: gzip, packages: [gzip]}, wkhtmltopdf",
+    "trixie": "composer, gs, pdftotext, /usr/local/bin/report, {name: gzip, packages: [gzip]}",
+    "bookworm": "composer, gs, pdftotext, /usr/local/bin/report, {name: gzip, packages: [gzip]}, wkhtmltopdf",
 }
 HOSTS = {"example": "example.org", "minimal": "minimal.example.org", "third": "third.example.org"}
 HEAD = "maintainer: Ann Other <ann@example.org>\nphp: {extensions: [gd, mbstring, xml]}\n"
@@ -201,6 +201,15 @@ def test_a_script_has_its_interpreter_and_an_unknown_program_its_libraries(serve
     assert server.run("fpmjail", "exec", "example", "--", "report", "4", "5").stdout == "sum 9\n"
 
 
+def test_the_manual_says_what_each_costs(server: Server) -> None:
+    costs = server.costs()
+    print(costs)
+    rows = {"Ghostscript": "gs", "pdftotext": "pdftotext", "Composer": "composer"}
+    seen = {row: costs[f"programs/{name}"] for row, name in rows.items()}
+    wrong = {row: one for row, one in seen.items() if not manual.near(server.release, row, *one)}
+    assert not wrong, wrong
+
+
 def test_without_the_capability_there_is_no_program_and_the_probe_says_so(server: Server) -> None:
     seen = run(server, ["/usr/bin/gs", "--version"], site="minimal")
     assert seen.status in (None, 127) and (seen.status == 127 or "No such file or directory" in seen.said), seen
@@ -259,6 +268,19 @@ def test_the_restricted_shell_runs_what_is_declared_and_escaped(server: Server) 
         made = run(server, page, files={page[1]: HTML}, made=("/tmp/d.pdf",), escaped=True)
         assert made.status == 0 and made.made[0].startswith(b"%PDF-") and "Done" in made.said, made
     assert server.faults() == []
+
+
+def test_composer_works_on_the_sites_files_by_command(server: Server) -> None:
+    """It is a script for PHP with libraries of its own, and asks a shell for git, which need not be there."""
+    root = "/var/www/example/htdocs"
+    server.write(f"{root}/composer.json", '{"autoload": {"psr-4": {"Own\\\\": "src/"}}}')
+    server.write(f"{root}/src/Thing.php", "<?php namespace Own; class Thing { const NAME = 'of the site'; }")
+    server.write(f"{root}/own.php", "<?php require __DIR__ . '/vendor/autoload.php'; echo Own\\Thing::NAME;")
+    server.run("chown", "-R", "_site-example:", root)
+    assert "Composer" in server.run("fpmjail", "exec", "example", "--", "composer", "--no-ansi", "--version").stdout
+    server.run("fpmjail", "exec", "example", "--", "composer", "--no-interaction", "dump-autoload")
+    assert server.get("/own.php").body == "of the site"
+    assert server.run("stat", "-c", "%U", f"{root}/vendor/autoload.php").stdout == "_site-example\n"
 
 
 def test_a_shell_joins_programs(server: Server) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.lifecycle import manual
 from tests.lifecycle.bed import Bed
 from tests.lifecycle.server import EXAMPLE, Server
 
@@ -327,6 +328,17 @@ def test_files_by_capability_adds_up(server: Server) -> None:
     shown = server.run("fpmjail", "files", "example", "--by-capability").stdout
     print(shown)
     assert shown.startswith("CAPABILITY") and "tzdata" in shown
+
+
+def test_the_manual_says_what_each_costs(server: Server) -> None:
+    minimal, example = server.costs("minimal"), server.costs("example")
+    found = {
+        "PHP": minimal["php"], "time zones": minimal["timezones"], "TLS": minimal["tls"],
+        "C.UTF-8": minimal["locale-c"], "character sets": example["charsets"], "host names": minimal["dns"],
+        "sockets": example["mysql"], "/proc": minimal["proc"],
+    }  # fmt: skip
+    wrong = {name: seen for name, seen in found.items() if not manual.near(server.release, name, *seen)}
+    assert not wrong, wrong
 
 
 def test_another_choice_leaves_nothing_of_the_former_one(server: Server) -> None:

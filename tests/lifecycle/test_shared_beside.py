@@ -40,7 +40,7 @@ sftp:
   keys: [{key}]
 """
 BARE = "site: bare\nmaintainer: Ann <ann@example.org>\ndomains: [bare.example.org]\nisolation: shared\n"
-BARE += "php: {extensions: [intl, mbstring, mysql, xml]}\njail: {dns: none, charsets: []}\n"
+BARE += "php: {extensions: [intl, mbstring, mysql, xml]}\njail: {dns: none, charsets: [], proc: host}\n"
 
 
 @pytest.fixture(scope="module")
@@ -143,8 +143,10 @@ def test_names_proc_locales_and_zones_are_what_was_declared(server: Server) -> N
         "+02:00",
     )
     assert "Unknown or bad timezone (America/New_York)" in seen["new_york"]
-    bare = ask(server, "known", "load", "latin1", site="bare")
-    assert bare["known"] == "known.example.net" and "No such file or directory" in bare["load"]
+    bare = ask(server, "known", "load", "init", "latin1", site="bare")
+    assert (bare["known"], bare["load"], bare["init"]) == ("known.example.net", 1, "systemd")
+    shown = next(one for one in server.check("bare") if one["name"] == "/proc")
+    assert shown["level"] == "warning" and shown["origin"].startswith("bare.yaml:"), shown
     assert 'conversion from "UTF-8" to "ISO-8859-1" is not allowed' in bare["latin1"]
 
 
