@@ -363,7 +363,9 @@ def _check_temporary_is_part_of_memory(size: str | None, whole: str, reading: Re
 def _check_shared_master(values: Values, reading: Reading) -> None:
     master = "in shared isolation the pages come from Debian's PHP-FPM, which never stops"
     chroot = "in shared isolation Debian's PHP-FPM sees what the host has mounted, and nothing else"
-    for row, message in ((schema.IDLE_AFTER, master), (schema.JAIL_MOUNTS, chroot)):
+    profile = "in shared isolation the pages come from Debian's PHP-FPM, whose profile would be that of all sites"
+    rows = ((schema.IDLE_AFTER, master), (schema.JAIL_MOUNTS, chroot), (schema.JAIL_APPARMOR, profile))
+    for row, message in rows:
         if _shared(values) and row.path in reading.origins:
             reading.refuse(reading.origins[row.path], row.path, message, "leave it out")
 
@@ -606,6 +608,7 @@ def _jail(values: Values) -> Jail:
         capabilities=values[schema.JAIL_CAPABILITIES],
         libraries=values[schema.JAIL_LIBRARIES],
         mounts=values[schema.JAIL_MOUNTS],
+        apparmor=values[schema.JAIL_APPARMOR],
     )
 
 

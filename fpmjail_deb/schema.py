@@ -21,6 +21,7 @@ from fpmjail_deb.jail_rules import AllOr
 from fpmjail_deb.release import BUILT_IN, CHARSETS, PART_OF, RELEASES
 from fpmjail_deb.rules import ListRule, MapRule, Rule, T_co
 from fpmjail_deb.site import (
+    AppArmor,
     AUTOMATIC,
     Dns,
     Htaccess,
@@ -574,6 +575,14 @@ JAIL_MOUNTS: Field[Mounts] = Field(
     example="private",
     default="host",
 )
+JAIL_APPARMOR: Field[AppArmor] = Field(
+    "jail.apparmor",
+    rules.choice(AppArmor),
+    "With `dedicated`, on servers with AppArmor: a profile names all that the site's processes may read, write and run, "
+    "a second wall behind the jail. `complain` only writes down what it would refuse, `off` makes no profile.",
+    example="enforce",
+    default="off",
+)
 CODE: Field[str | None] = Field(
     "code",
     rules.relative_path("the description's directory"),
@@ -625,7 +634,7 @@ FIELDS: tuple[Field[Any], ...] = (
     JAIL_NETWORK_DENY, JAIL_NETWORK_ALLOW, JAIL_PROC,
     JAIL_SHELL, JAIL_PROGRAMS, JAIL_MAIL, JAIL_MAIL_RELAY, JAIL_MAIL_FROM, JAIL_MAIL_SENDER, JAIL_MAIL_TLS,
     JAIL_MAIL_USER, JAIL_MAIL_TIMEOUT,
-    JAIL_CAPABILITIES, JAIL_LIBRARIES, JAIL_MOUNTS,
+    JAIL_CAPABILITIES, JAIL_LIBRARIES, JAIL_MOUNTS, JAIL_APPARMOR,
     CODE, WRITABLE, CRON, SFTP, SFTP_KEYS,
 )  # fmt: skip
 

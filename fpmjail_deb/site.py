@@ -111,6 +111,14 @@ class Mounts(Enum):
     PRIVATE = "private"
 
 
+class AppArmor(Enum):
+    """What AppArmor makes of what the site's profile does not allow; `complain` only writes it down."""
+
+    ENFORCE = "enforce"
+    COMPLAIN = "complain"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Location:
     """A place in a site description; line and column count from 1."""
@@ -242,6 +250,7 @@ class Jail:
     capabilities: tuple[str, ...]
     libraries: Libraries
     mounts: Mounts
+    apparmor: AppArmor
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fpmjail import absent, cron, facts, image, mounts, places, probe, sftp, systemd, temporary, vhost, web
+from fpmjail import absent, apparmor, cron, facts, image, mounts, places, probe, sftp, systemd, temporary, vhost, web
 from fpmjail import site as sites
 from fpmjail.cron import Fate
 from fpmjail.facts import Entry, Master, Process, Visit
@@ -542,6 +542,7 @@ def check_walls(layout: Layout, site: Site, found: Sequence[Process], master: Ma
         judge_view(site, master),
         judge_processes(site, found, master),
         judge_master(site, master, image.current(layout, site.profile.id)),
+        *apparmor.findings(site, master.pid if master else None),
     )
 
 

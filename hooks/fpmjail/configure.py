@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fpmjail import (
+    apparmor,
     checked,
     cron,
     dropin,
@@ -160,6 +161,8 @@ def bring_up(layout: Layout, site: Site, before: State, say: Say) -> State:
     for fault in filter(None, (mail.password(layout, site)[1],)):
         say(f"mail cannot be sent: {fault}")
     prepare_units(layout, site, before, around)
+    for words in apparmor.apply(site):
+        say(words)
     applied = run_php(layout, site, before, around, say)
     host = web.apply(layout, site, on=not before.disabled)
     for words in host.words:
@@ -385,7 +388,7 @@ def start(layout: Layout, site: Site, before: State, applied: fpm.Applied, say: 
     new_units = before.units != unit_fingerprint(site)
     if (new_units or applied.changed) and handover.look(layout, site).serving:
         take_over(layout, site, new_units)
-    prove(layout, site, applied)
+    prove(layout, site, applied, say)
 
 
 def listen(site: Site, say: Say) -> None:
@@ -407,11 +410,15 @@ def take_over(layout: Layout, site: Site, new_units: bool) -> None:
         handover.stop(site)
 
 
-def prove(layout: Layout, site: Site, applied: fpm.Applied) -> None:
+def prove(layout: Layout, site: Site, applied: fpm.Applied, say: Say) -> None:
     """The first request. If it fails, the configuration that worked before comes back. Raises SiteFault."""
     result = answer(layout, site)
     if result.passed:
         return
+    if loosened := apparmor.loosen(site):
+        if answer(layout, site).passed:
+            return say(loosened)
+        apparmor.tighten(site)
     if applied.changed and applied.before is not None:
         files.replace_file(site.paths.jail / "etc/fpm.conf", applied.before.encode())
         handover.stop(site)
@@ -492,6 +499,7 @@ def remove(layout: Layout, name: str, say: Say) -> None:
         state.forget(layout, name)
         checked.forget(layout, name)
         drop_image(layout, site, say)
+    apparmor.forget(site)
     say(release.way_back(layout, site))
 
 
