@@ -62,6 +62,7 @@ def plan(site: Site, release: Release, build: Build) -> PackagePlan:
         shared=site.isolation is Isolation.SHARED,
         programs=bool(site.jail.programs),
         code=bool(build.code),
+        apparmor=apparmor.confined(site),
     )
     written = _written(site, release, build, names, where)
     return PackagePlan(

@@ -14,7 +14,8 @@ class Release:
 
     `suffix` ends the version of every package made for it, so that the package of a newer release is the newer one.
     `php` is the release's own PHP, `php_versions` all that it ships; `extensions` are the EXT of its
-    phpX.Y-EXT packages. `systemd` is the major version of its systemd, `apparmor` the newest policy ABI of its AppArmor.
+    phpX.Y-EXT packages. `systemd` is the major version of its systemd, `apparmor` the newest policy ABI that its
+    AppArmor knows.
     """
 
     codename: str

@@ -21,8 +21,8 @@ from fpmjail_deb.jail_rules import AllOr
 from fpmjail_deb.release import BUILT_IN, CHARSETS, PART_OF, RELEASES
 from fpmjail_deb.rules import ListRule, MapRule, Rule, T_co
 from fpmjail_deb.site import (
-    AppArmor,
     AUTOMATIC,
+    AppArmor,
     Dns,
     Htaccess,
     Isolation,
@@ -578,8 +578,8 @@ JAIL_MOUNTS: Field[Mounts] = Field(
 JAIL_APPARMOR: Field[AppArmor] = Field(
     "jail.apparmor",
     rules.choice(AppArmor),
-    "With `dedicated`, on servers with AppArmor: a profile names all that the site's processes may read, write and run, "
-    "a second wall behind the jail. `complain` only writes down what it would refuse, `off` makes no profile.",
+    "With `dedicated`, where AppArmor is on: a profile names all that the site's processes may read, write and run, a "
+    "second wall behind the jail. `complain` only writes down what it would refuse, `off` makes no profile.",
     example="enforce",
     default="off",
 )

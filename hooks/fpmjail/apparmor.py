@@ -116,8 +116,8 @@ def loosen(site: Site, places: Places = Places()) -> str:
     files.replace_link(link, f"../{name}")
     load(places.profiles / name)
     return (
-        f"PHP does not work under its AppArmor profile, which now only complains: journalctl -k --grep {name}; rules of "
-        f"your own: {places.profiles}/local/{name}; then: rm {link}; fpmjail configure {site.name}"
+        f"PHP does not work under its AppArmor profile, which now only complains: journalctl -k --grep {name}; rules "
+        f"of your own: {places.profiles}/local/{name}; then: rm {link}; fpmjail configure {site.name}"
     )
 
 

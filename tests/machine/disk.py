@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A disk that Debian's own kernel boots: the server's base tree with `apparmor` and an agent, built once and cached.
+"""A disk that Debian's own kernel boots: the server's base tree with an agent, built once and cached.
 
 A disk's directory is `machine-<release>-<hash of everything that decides its content>`:
 
     disk        an ext4 file system, never written to again (qemu writes elsewhere)
     kernel      Debian's kernel for clouds: the same as the one for everybody, with fewer drivers
     initrd      busybox, the drivers that find the disk, and a script that mounts it
+
+At boot an archive on a second disk is unpacked over it: what a container of the same tree has installed.
 """
 
 from __future__ import annotations
@@ -24,10 +26,6 @@ from pathlib import Path
 from tests.lifecycle import extras, trees
 
 BOOTING = ("linux-image-cloud-amd64", "busybox-static")
-INSTALLED = (
-    "apparmor", "phpX-imagick", "phpX-ldap", "phpX-enchant", "phpX-pspell", "php-pear", "git", "fonts-dejavu-core",
-    "libldap-common", "hunspell-en-us", "aspell-en",
-)  # fmt: skip
 SIZE = "3G"  # sparse
 DRIVERS = (
     "virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci",
@@ -45,6 +43,7 @@ done
 rounds=0
 while [ ! -b /dev/vda ] && [ $rounds -lt 200 ]; do $b sleep 0.1; rounds=$((rounds + 1)); done
 $b mount -t ext4 /dev/vda /root
+$b tar -xf /dev/vdb -C /root
 $b mount -o move /dev /root/dev
 exec $b switch_root /root /sbin/init
 """
@@ -54,7 +53,6 @@ DefaultDependencies=no
 After=sysinit.target
 
 [Service]
-ExecStartPre=/usr/bin/mount -r /dev/vdb /srv/payload
 ExecStart=/usr/bin/python3 /root/agent.py /dev/vport0p1
 Restart=on-failure
 RestartSec=1
@@ -68,15 +66,8 @@ mount -t tmpfs tmpfs "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
 mount -t overlay overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" "$1/root"
 root=$1/root
-mount -t proc proc "$root/proc"
-mkdir "$root/debs"
-cp "$3"/*.deb "$root/debs/"
-chroot "$root" env DEBIAN_FRONTEND=noninteractive sh -c 'dpkg -i /debs/*.deb && rm -r /debs'
-umount "$root/proc"
-# Profiles of programs that are not there take seconds of each boot.
-find "$root/etc/apparmor.d" -mindepth 1 -maxdepth 1 -type f -delete
-cp -a "$4"/. "$root/"
-mke2fs -q -t ext4 -O ^has_journal -E lazy_itable_init=1 -d "$root" "$5" "$6"
+cp -a "$3"/. "$root/"
+mke2fs -q -t ext4 -O ^has_journal -E lazy_itable_init=1 -d "$root" "$4" "$5"
 """
 
 
@@ -102,9 +93,7 @@ class Disk:
 def disk_of(release: str) -> Disk:
     """The disk's name, built or not; the security suite's newest kernel is that of the day when it was built."""
     agent = Path(__file__).with_name("agent.py").read_text()
-    content = json.dumps(
-        [trees.tree_of(release, "server").name, BOOTING, INSTALLED, DRIVERS, INIT, WANTED, NOT_WANTED, SETTLE]
-    )
+    content = json.dumps([trees.tree_of(release, "server").name, BOOTING, DRIVERS, INIT, WANTED, NOT_WANTED, SETTLE])
     digest = hashlib.sha256((content + agent).encode()).hexdigest()[:12]
     return Disk(trees.CACHE / f"machine-{release}-{digest}")
 
@@ -126,7 +115,7 @@ def _build(release: str, found: Disk) -> None:
     building.mkdir(parents=True)
     tree = trees.base_tree(release)
     _boot_files(extras.debs(release, BOOTING), building)
-    _settle(tree.root, extras.debs(release, INSTALLED)[0].parent, building)
+    _settle(tree.root, building)
     for name in ("kernel-package", "initrd-tree", "added", "mounted"):
         shutil.rmtree(building / name)
     building.rename(found.directory)
@@ -154,7 +143,7 @@ def _boot_files(debs: Sequence[Path], building: Path) -> None:
     _run("sh", "-euc", pack, "pack", str(tree), str(building / "initrd"))
 
 
-def _settle(root: Path, archives: Path, building: Path) -> None:
+def _settle(root: Path, building: Path) -> None:
     """The tree with all that is added, as a file system; the tree itself is only looked at."""
     units = building / "added/etc/systemd/system"
     wants = units / "multi-user.target.wants"
@@ -165,10 +154,9 @@ def _settle(root: Path, archives: Path, building: Path) -> None:
     for name in NOT_WANTED:
         (units / name).symlink_to("/dev/null")
     (building / "added/root").mkdir()
-    (building / "added/srv/payload").mkdir(parents=True)
     shutil.copy(Path(__file__).with_name("agent.py"), building / "added/root/agent.py")
     (building / "mounted").mkdir()
-    places = (building / "mounted", root, archives, building / "added", building / "disk")
+    places = (building / "mounted", root, building / "added", building / "disk")
     private = ("unshare", "--mount", "--propagation", "private", "sh", "-euc", SETTLE, "settle")
     _run(*private, *map(str, places), SIZE)
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A whole machine: Debian's kernel, with AppArmor and cgroups of version 2, under qemu without hardware's help.
 
-    with Machine("trixie", payload) as server:
+    with Machine("trixie", installed) as server:
         print(server.run("aa-enabled").stdout)
 
-It has no network but loopback. `payload` is a directory of this machine's, a copy of which is /srv/payload there.
+It has no network but loopback. `installed` is what `installed.py` made: what is there beside the base tree.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ TIME_FACTOR = 5  # how much slower than in a container a command may be
 class Machine(System):
     """A running machine, from `__enter__` to `__exit__`; nothing of it stays. Commands may run at the same time."""
 
-    def __init__(self, release: str, payload: Path) -> None:
-        self.release, self.payload = release, payload
+    def __init__(self, release: str, installed: Path) -> None:
+        self.release, self.installed = release, installed
         self.seconds = 0.0
         self._directory = tempfile.TemporaryDirectory(prefix="fpmjail-machine-")
         self._place = Path(self._directory.name)
@@ -79,18 +79,18 @@ class Machine(System):
         self._directory.cleanup()
 
     def _start(self) -> None:
-        files, payload = disk(self.release), self._place / "payload"
-        made = ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", str(self.payload), str(payload), "256M"]
-        subprocess.run(made, check=True, stdin=subprocess.DEVNULL, capture_output=True)
-        drives = ((files.file, "on"), (payload, "off"))
+        files = disk(self.release)
+        drives = (files.file, self.installed)
         command = [
-            "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-icount", "shift=3", "-cpu", "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt",
+            "qemu-system-x86_64", "-machine", "q35", "-cpu", "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt",
+            # The machine's clock counts instructions: how busy this one is makes nothing time out there.
+            "-accel", "tcg", "-icount", "shift=3",
             "-m", str(MEMORY), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-kernel", str(files.kernel), "-initrd", str(files.initrd),
             "-append", "console=ttyS0 quiet panic=-1 rw systemd.show_status=no mitigations=off",
             "-serial", f"file:{self._place / 'console'}",
-            *(word for file, snapshot in drives for word in
-              ("-drive", f"file={file},if=virtio,format=raw,cache=unsafe,snapshot={snapshot}")),
+            *(word for file in drives for word in
+              ("-drive", f"file={file},if=virtio,format=raw,cache=unsafe,snapshot=on")),
             "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=agent",
             "-chardev", f"socket,id=agent,path={self._place / 'agent'},server=on,wait=off",
         ]  # fmt: skip

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from test_site_json import EXAMPLE, read
+
 from fpmjail import apparmor, systemd
 from fpmjail.apparmor import Places, Seen
 from fpmjail.finding import Level
 from fpmjail.site import Site
 from fpmjail.systemd import Answer
-from test_site_json import EXAMPLE, read
 
 BARE: Site = read(EXAMPLE)
 NAME = BARE.package
