@@ -87,6 +87,7 @@ def _jail(values: Values) -> Jail:
         capabilities=values[jail_keys.CAPABILITIES],
         libraries=values[jail_keys.LIBRARIES],
         mounts=values[jail_keys.MOUNTS],
+        apparmor=values[jail_keys.APPARMOR],
     )
 
 

@@ -51,11 +51,16 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
 
 
 def snippets(
-    certificate: bool, sftp: bool = False, shared: bool = False, programs: bool = False, code: bool = False
+    certificate: bool,
+    sftp: bool = False,
+    shared: bool = False,
+    programs: bool = False,
+    code: bool = False,
+    apparmor: bool = False,
 ) -> tuple[Snippet, ...]:
     """Return the snippets in the order in which they run; `certificate`: the site waits for one; `sftp`: sshd is told
     of it; `shared`: the site's data lies in its jail; `programs`: dpkg tells of changes to some; `code`: the package
-    brings the site's code."""
+    brings the site's code; `apparmor`: it has a profile."""
     unpacking = Event.BEFORE_UNPACKING_CODE if code else Event.BEFORE_UNPACKING
     return (
         Snippet(unpacking, "isolation", ("isolation",)),
@@ -77,6 +82,7 @@ def snippets(
         Snippet(Event.PURGE, "purge-chroot" if shared else "purge-base", ("web.document_root", "writable")),
         Snippet(Event.PURGE, "purge-virtual-host", ("web.server",)),
         *((Snippet(Event.PURGE, "purge-sftp", ("sftp",)),) if sftp else ()),
+        *((Snippet(Event.PURGE, "purge-apparmor", ("jail.apparmor",)),) if apparmor else ()),
         Snippet(Event.PURGE, "purge-units", ("site", "web.tls", "cron")),
         Snippet(Event.PURGE, "purge-parents", ("site",)),
     )

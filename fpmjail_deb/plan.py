@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from fpmjail_deb import __version__, capabilities, mail, maintscript, metadata, programs, reach
+from fpmjail_deb import __version__, apparmor, capabilities, mail, maintscript, metadata, programs, reach
 from fpmjail_deb import mounts as image_mounts
 from fpmjail_deb import names as unit_names
 from fpmjail_deb.contents import Code, Directory, Entry, File, PackagePlan, Symlink, with_parents
@@ -62,6 +62,7 @@ def plan(site: Site, release: Release, build: Build) -> PackagePlan:
         shared=site.isolation is Isolation.SHARED,
         programs=bool(site.jail.programs),
         code=bool(build.code),
+        apparmor=apparmor.confined(site),
     )
     written = _written(site, release, build, names, where)
     return PackagePlan(
@@ -101,6 +102,7 @@ def _values(site: Site, release: Release, names: SiteNames, where: Origins) -> M
         "private_mounts": image_mounts.private(site, image),
         "temporary_inodes": image_mounts.temporary_inodes(site),
         "standby": False,
+        "apparmor": apparmor.profile(site, release),
         "certificate_paths": _certificate_paths(site),
         "enabled_units": _enabled_units(site, names),
         "made_directories": made_directories(site),
@@ -150,6 +152,7 @@ def _rendered(site: Site, names: SiteNames, values: Mapping[str, object]) -> tup
         templates[f"{UNITS}/{names.certificate_unit}"] = "certificate.path"
     if site.sftp:
         templates |= {f"{names.share}/{name}": name for name in ("sshd.conf", "authorized_keys")}
+    templates |= apparmor.files(site)
     return (
         *(_file(path, template, values) for path, template in templates.items()),
         *(_file(f"{UNITS}/{mount.unit}", mount.template, {**values, "mount": mount}) for mount in names.mounts),

@@ -14,7 +14,8 @@ class Release:
 
     `suffix` ends the version of every package made for it, so that the package of a newer release is the newer one.
     `php` is the release's own PHP, `php_versions` all that it ships; `extensions` are the EXT of its
-    phpX.Y-EXT packages. `systemd` is the major version of its systemd.
+    phpX.Y-EXT packages. `systemd` is the major version of its systemd, `apparmor` the newest policy ABI that its
+    AppArmor knows.
     """
 
     codename: str
@@ -24,6 +25,7 @@ class Release:
     php_versions: tuple[str, ...]
     extensions: frozenset[str]
     systemd: int
+    apparmor: str
 
 
 def _words(text: str) -> frozenset[str]:
@@ -49,6 +51,7 @@ RELEASES: Mapping[str, Release] = MappingProxyType(
             php_versions=("8.2",),
             extensions=_EXTENSIONS | {"imap", "pinba", "tideways"},
             systemd=252,
+            apparmor="3.0",
         ),
         "trixie": Release(
             codename="trixie",
@@ -58,6 +61,7 @@ RELEASES: Mapping[str, Release] = MappingProxyType(
             php_versions=("8.4",),
             extensions=_EXTENSIONS | {"excimer", "inotify", "pq", "smbclient", "zstd"},
             systemd=257,
+            apparmor="4.0",
         ),
     }
 )

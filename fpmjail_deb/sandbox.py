@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fpmjail_deb import names, network
+from fpmjail_deb import apparmor, names, network
 from fpmjail_deb.reach import PROC
 from fpmjail_deb.site import Isolation, Site
 
@@ -60,6 +60,7 @@ def sandbox(site: Site) -> tuple[Directive, ...]:
         *network.directives(site.jail.network),
         *_limits(site),
         *PROC[site.jail.proc],
+        *apparmor.directives(site),
         *slow_log,
         _ERROR,
     )

@@ -113,6 +113,14 @@ class Mounts(Enum):
     PRIVATE = "private"
 
 
+class AppArmor(Enum):
+    """What AppArmor makes of what the site's profile does not allow; `complain` only writes it down."""
+
+    ENFORCE = "enforce"
+    COMPLAIN = "complain"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
     """FPM's process settings; times in seconds, 0 in `slow_log` means no slow log."""
@@ -232,6 +240,7 @@ class Jail:
     capabilities: tuple[str, ...]
     libraries: Libraries
     mounts: Mounts
+    apparmor: AppArmor
 
 
 @dataclass(frozen=True, slots=True)

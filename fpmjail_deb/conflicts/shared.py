@@ -24,7 +24,9 @@ def _check_limits(values: Values, reading: Reading) -> None:
 def _check_shared_master(values: Values, reading: Reading) -> None:
     master = "in shared isolation the pages come from Debian's PHP-FPM, which never stops"
     chroot = "in shared isolation Debian's PHP-FPM sees what the host has mounted, and nothing else"
-    for row, message in ((php_keys.IDLE_AFTER, master), (jail_keys.MOUNTS, chroot)):
+    profile = "in shared isolation the pages come from Debian's PHP-FPM, whose profile would be that of all sites"
+    rows = ((php_keys.IDLE_AFTER, master), (jail_keys.MOUNTS, chroot), (jail_keys.APPARMOR, profile))
+    for row, message in rows:
         if is_shared(values) and row.path in reading.origins:
             reading.refuse(reading.origins[row.path], row.path, message, "leave it out")
 

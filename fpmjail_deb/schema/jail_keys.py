@@ -9,7 +9,19 @@ from fpmjail_deb import capabilities, jail_rules, mail, network, programs, relea
 from fpmjail_deb.jail_rules import AllOr
 from fpmjail_deb.rules import ListRule
 from fpmjail_deb.schema.field import Field
-from fpmjail_deb.site import Dns, Libraries, MailTls, Mounts, NetworkDeny, Proc, Program, Sender, ServerSocket, Shell
+from fpmjail_deb.site import (
+    AppArmor,
+    Dns,
+    Libraries,
+    MailTls,
+    Mounts,
+    NetworkDeny,
+    Proc,
+    Program,
+    Sender,
+    ServerSocket,
+    Shell,
+)
 
 CHARSET_ADVICE = {
     **{charset.lower(): f'did you mean "{charset}"?' for charset in release.CHARSETS},
@@ -193,8 +205,17 @@ MOUNTS: Field[Mounts] = Field(
     example="private",
     default="host",
 )
+APPARMOR: Field[AppArmor] = Field(
+    "jail.apparmor",
+    rules.choice(AppArmor),
+    "With `dedicated`, where AppArmor is on: a profile names all that the site's processes may read, write and run, a "
+    "second wall behind the jail. `complain` only writes down what it would refuse, `off` makes no profile.",
+    example="enforce",
+    default="off",
+)
 
 KEYS: tuple[Field[Any], ...] = (
     CHARSETS, LOCALES, TIME_ZONES, MYSQL, POSTGRESQL, REDIS, DNS, NETWORK_DENY, NETWORK_ALLOW, PROC, SHELL, PROGRAMS,
     MAIL, MAIL_RELAY, MAIL_FROM, MAIL_SENDER, MAIL_TLS, MAIL_USER, MAIL_TIMEOUT, CAPABILITIES, LIBRARIES, MOUNTS,
+    APPARMOR,
 )  # fmt: skip

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from fpmjail import (
     absent,
+    apparmor,
     cron,
     doors,
     facts,
@@ -183,6 +184,7 @@ def check_walls(
         judges.judge_view(site, master),
         judges.judge_processes(site, found, master),
         judges.judge_master(site, master, image.current(layout, site.profile.id)),
+        *apparmor.findings(site, master.pid if master else None),
     )
 
 

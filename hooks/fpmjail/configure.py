@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fpmjail import (
+    apparmor,
     cron,
     dropin,
     files,
@@ -162,12 +163,14 @@ def way_out(site: Site, words: Sequence[str]) -> str:
 
 
 def furnish(layout: Layout, one: Arrival) -> Arrival:
-    """Make the jail itself. Raises SiteFault."""
+    """Make the jail itself, and load what walls it in. Raises SiteFault."""
     mounting.make_room(one.site)
     if one.manifest:
         jail.make(layout, one.site, one.manifest)
     if fault := mail.password(layout, one.site)[1]:
         one.say(f"mail cannot be sent: {fault}")
+    for words in apparmor.apply(one.site):
+        one.say(words)
     return one
 
 

@@ -30,7 +30,8 @@ PATIENCE = 60.0  # seconds for the start: a server that is being upgraded is slo
 LONGEST_PROBE = 120.0  # seconds; who asked has given up long before
 OWN_FILES = frozenset({"passwd", "group", "fpm.conf"})
 PRIVATE = "size=64M,mode=1777,nosuid,nodev,noexec"
-UNCONFIGURED = frozenset({"Slice"})  # a site's slice would count the proof against that site
+# A site's slice would count the proof against that site; its AppArmor profile knows its own jail alone.
+UNCONFIGURED = frozenset({"Slice", "AppArmorProfile"})
 LOST_BUS = ("Failed to connect to bus", "not been booted with systemd")
 # systemd.exec(5), "Process Exit Codes": what systemd could not do before it started PHP, mostly in a container
 REFUSALS = {

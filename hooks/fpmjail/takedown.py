@@ -7,7 +7,22 @@ import os
 import signal
 from contextlib import suppress
 
-from fpmjail import checked, cron, facts, files, image, inside, mounts, places, release, sftp, state, systemd, web
+from fpmjail import (
+    apparmor,
+    checked,
+    cron,
+    facts,
+    files,
+    image,
+    inside,
+    mounts,
+    places,
+    release,
+    sftp,
+    state,
+    systemd,
+    web,
+)
 from fpmjail import site as sites
 from fpmjail.arrival import Say
 from fpmjail.layout import Layout
@@ -58,6 +73,7 @@ def remove(layout: Layout, name: str, say: Say) -> None:
         state.forget(layout, name)
         checked.forget(layout, name)
         drop_image(layout, site, say)
+    apparmor.forget(site)
     say(release.way_back(layout, site))
 
 

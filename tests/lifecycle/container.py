@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,47 @@ class BootFailed(RuntimeError):
     """The container did not come up; the message holds its console."""
 
 
-class Container:
+class System(ABC):
+    """A Debian system that commands can be run on as root, wherever it is."""
+
+    @abstractmethod
+    def run(
+        self,
+        *argv: str,
+        check: bool = True,
+        timeout: float = 300,
+        input: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
+        """Run a command to its end; `timeout` in seconds. Raises CommandFailed, TimeoutError."""
+
+    def shell(self, script: str, *, check: bool = True, timeout: float = 300) -> Completed:
+        """Run a POSIX shell script; the first command that fails ends it."""
+        return self.run("sh", "-euc", script, check=check, timeout=timeout)
+
+    def write(self, path: str, text: str, *, mode: int = 0o644) -> None:
+        """Put a text file into the container; missing directories are made, root owns all of it."""
+        script = 'mkdir -p "${1%/*}/" && cat >"$1" && chmod "$2" "$1"'
+        self.run("sh", "-c", script, "write", path, f"{mode:o}", input=text)
+
+    def read(self, path: str) -> str:
+        """The text of a file in the container; CommandFailed if there is none."""
+        return self.run("cat", path).stdout
+
+    def exists(self, path: str) -> bool:
+        """Whether there is anything at a path, a dangling link included."""
+        return self.run("sh", "-c", '[ -e "$1" ] || [ -L "$1" ]', "exists", path, check=False).good
+
+    def apt(self, *arguments: str, check: bool = True, timeout: float = 600) -> Completed:
+        """`apt-get -y ARGUMENTS`, as an administrator would, without questions."""
+        return self.run("apt-get", "-y", *arguments, check=check, timeout=timeout)
+
+    def journal(self, *arguments: str, lines: int = 1000) -> str:
+        """The last lines of the journal; `arguments` are journalctl's (`-u UNIT`)."""
+        return self.run("journalctl", "--no-pager", f"--lines={lines}", *arguments, check=False).output
+
+
+class Container(System):
     """A Debian system of its own, from `__enter__` to `__exit__`; nothing of it stays.
 
     `boot=False` starts no systemd: a bare chroot for package builds and for maintainer scripts without a service
@@ -243,31 +284,6 @@ class Container:
             errors="replace",
             start_new_session=True,
         )
-
-    def shell(self, script: str, *, check: bool = True, timeout: float = 300) -> Completed:
-        """Run a POSIX shell script; the first command that fails ends it."""
-        return self.run("sh", "-euc", script, check=check, timeout=timeout)
-
-    def write(self, path: str, text: str, *, mode: int = 0o644) -> None:
-        """Put a text file into the container; missing directories are made, root owns all of it."""
-        script = 'mkdir -p "${1%/*}/" && cat >"$1" && chmod "$2" "$1"'
-        self.run("sh", "-c", script, "write", path, f"{mode:o}", input=text)
-
-    def read(self, path: str) -> str:
-        """The text of a file in the container; CommandFailed if there is none."""
-        return self.run("cat", path).stdout
-
-    def exists(self, path: str) -> bool:
-        """Whether there is anything at a path, a dangling link included."""
-        return self.run("sh", "-c", '[ -e "$1" ] || [ -L "$1" ]', "exists", path, check=False).good
-
-    def apt(self, *arguments: str, check: bool = True, timeout: float = 600) -> Completed:
-        """`apt-get -y ARGUMENTS`, as an administrator would, without questions."""
-        return self.run("apt-get", "-y", *arguments, check=check, timeout=timeout)
-
-    def journal(self, *arguments: str, lines: int = 1000) -> str:
-        """The last lines of the journal; `arguments` are journalctl's (`-u UNIT`)."""
-        return self.run("journalctl", "--no-pager", f"--lines={lines}", *arguments, check=False).output
 
 
 def _read(path: Path) -> str:

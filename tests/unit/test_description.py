@@ -15,6 +15,7 @@ from fpmjail_deb.description import read_site
 from fpmjail_deb.errors import DescriptionError
 from fpmjail_deb.location import Location
 from fpmjail_deb.site import (
+    AppArmor,
     Dns,
     Htaccess,
     Libraries,
@@ -73,6 +74,7 @@ def test_three_lines_are_a_site() -> None:
         ("CP1252", "ISO-8859-1", "ISO-8859-15", "UTF-16"), (), None,
         ServerSocket.NONE, ServerSocket.NONE, ServerSocket.NONE, Dns.RESOLVER,
         (NetworkDeny.NONE, ()), Proc.NONE, Shell.NONE, (), None, (), Libraries.IMAGE, Mounts.HOST,
+        AppArmor.OFF,
     )  # fmt: skip
     assert found.writable == ()
 
@@ -143,13 +145,13 @@ ONE_PROBLEM = [
     ("max_children: 8", 'max_children: unknown key; it belongs below "php.pool"'),
     ("web: {uid: 200}", "web.uid: unknown key; it belongs in the first column"),
     ("jail: {zzz: 1}", "jail.zzz: unknown key; known here: charsets, locales, timezones, mysql, postgresql,"
- " redis, dns, network, proc, shell, programs, mail, capabilities, libraries, mounts"),
+ " redis, dns, network, proc, shell, programs, mail, capabilities, libraries, mounts, apparmor"),
     ("php.version: 8.2", "php.version: unknown key; write each part of it on a line of its own, the next one"
      " indented deeper"),
     ("php: 8.2", 'php: expected a group of keys, found "8.2"; known here: version, extensions, pool, settings, env,'
      " jit, limits, idle_after"),
     ("jail: []", "jail: expected a group of keys, found a list; known here: charsets, locales, timezones, mysql,"
- " postgresql, redis, dns, network, proc, shell, programs, mail, capabilities, libraries, mounts"),
+ " postgresql, redis, dns, network, proc, shell, programs, mail, capabilities, libraries, mounts, apparmor"),
     # texts
     ("site: My Shop", 'site: expected a name of 1 to 25 characters of a-z, 0-9 and -, the first no -, found "My Shop";'
      ' did you mean "my-shop"?'),

@@ -48,7 +48,7 @@ def test_every_template_is_a_snippet() -> None:
     used = {
         snippet.template
         for known in (True, False)
-        for snippet in snippets(certificate=known, sftp=known, shared=known, programs=known, code=known)
+        for snippet in snippets(known, sftp=known, shared=known, programs=known, code=known, apparmor=known)
     }
     there = {f"maintscript/{path.name}" for path in (templates_directory() / "maintscript").iterdir()}
     assert used == there - {f"maintscript/{part}" for part in ("script", "mounted", "remove-empty", "unlink")}
