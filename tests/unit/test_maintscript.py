@@ -98,7 +98,8 @@ def test_what_a_run_for_many_sites_left_on_goes_although_prerm_was_not_called(is
     for text in (removed, purged):
         assert "sites-enabled" in text and ("pool.d" in text) is (isolation == "shared")
     (stopped,) = re.findall(r"systemctl --system stop (.*) >/dev/null", removed)
-    assert stopped.endswith(".mount") and ("site-shop-jail.socket" in stopped) is (isolation == "dedicated")
+    assert stopped.endswith(".mount fpmjail-shop.slice")
+    assert ("site-shop-jail.socket" in stopped) is (isolation == "dedicated")
 
 
 def test_the_path_unit_of_a_site_that_had_a_certificate_is_forgotten() -> None:
