@@ -13,7 +13,7 @@ BENCH_REPEAT ?= 5
 RELEASE ?= trixie
 PYTEST := $(PYTHON) -m pytest --timeout 1200 --durations 15
 
-.PHONY: help demo test unit attacks-table soak bench lint deb docs trees host clean clean-cache
+.PHONY: help demo test unit attacks-table soak machine bench lint deb docs trees host clean clean-cache
 
 help:
 	@echo "make demo         build everything, install a site in a throw-away container, upgrade under load, show it"
@@ -23,6 +23,7 @@ help:
 	@echo "make soak         the fuzzers of the restricted shell and of all parsers, SECONDS=3600 each, then"
 	@echo "                  INTERRUPTIONS=1000 kills and power cuts, then 200 sites on one server of each release that"
 	@echo "                  follow their repository by themselves"
+	@echo "make machine      AppArmor and limits of memory, tasks and network on emulated machines with Debian's kernel"
 	@echo "make bench        speed, memory and disk against their rivals, into docs/bench.md; ROWS=noop,build SITES=1000"
 	@echo "                  BENCH_REPEAT=5 RELEASE=trixie"
 	@echo "make lint         ruff, mypy, shellcheck"
@@ -35,7 +36,7 @@ demo: host .venv/ready
 	$(PYTHON) -m tests.demo
 
 test: host .venv/ready trees
-	$(PYTEST) --numprocesses $(WORKERS) --dist loadgroup tests
+	$(PYTEST) --numprocesses $(WORKERS) --dist loadgroup --ignore tests/machine tests
 
 unit: .venv/ready
 	$(PYTEST) tests/unit
@@ -51,6 +52,10 @@ soak: host .venv/ready
 	$(PYTHON) -m tests.fuzz.soak $(SECONDS)
 	$(PYTHON) -m tests.lifecycle.campaign $(INTERRUPTIONS)
 	FPMJAIL_INSTALLED_SITES=200 $(PYTEST) --timeout 7200 tests/lifecycle/test_publish.py
+
+machine: host .venv/ready trees
+	.ci/prepare machine
+	$(PYTEST) --timeout 7200 tests/machine
 
 bench: host .venv/ready
 	$(PYTHON) -m tests.bench --rows "$(ROWS)" --sites $(SITES) --repeat $(BENCH_REPEAT) --release $(RELEASE) \

@@ -16,8 +16,9 @@ ARCHIVE = r"""
 sync
 find / -mindepth 1 -xdev -path '/var/lib/fpmjail/jails/*/.image/*' -prune -o \
     -cnewer /root/before ! -type s -printf '%P\0' |
-    tar --create --file=/srv/made/archive --directory=/ --null --no-recursion --numeric-owner --warning=no-file-changed \
-        --exclude='srv/*' --exclude='run/*' --exclude='tmp/*' --exclude='dev/*' --files-from=- || [ $? = 1 ]
+    tar --create --file=/srv/made/archive --directory=/ --null --no-recursion --numeric-owner \
+        --warning=no-file-changed --exclude='srv/*' --exclude='run/*' --exclude='tmp/*' --exclude='dev/*' \
+        --files-from=- || [ $? = 1 ]
 """
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,7 +40,12 @@ def places(tmp_path: Path) -> Places:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The commands that were run; all went well."""
     made: list[list[str]] = []
-    monkeypatch.setattr(systemd, "run", lambda command, timeout=0.0: made.append(list(command)) or Answer(0, ""))
+
+    def run(command: Sequence[str], timeout: float = 0.0) -> Answer:
+        made.append([*command])
+        return Answer(0, "")
+
+    monkeypatch.setattr(systemd, "run", run)
     return made
 
 
