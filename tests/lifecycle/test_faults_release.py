@@ -29,8 +29,11 @@ PHP = (
 )
 READY, LATE = ("ready", "pool"), ("late", "latepool")
 SHARED = frozenset({"pool", "latepool"})
-NOT_THE_PACKAGES = ("/etc/apt/", "/usr/share/keyrings/", "/var/lib/apt/", "/var/cache/apt/", "/var/lib/apache2/site/")
-"""What the test bed has put there for apt, and what a2ensite remembers."""
+NOT_THE_PACKAGES = (
+    "/etc/apt/", "/usr/share/keyrings/", "/var/lib/apt/", "/var/cache/apt/", "/var/lib/apache2/site/",
+    "/var/log/apache2/",
+)  # fmt: skip
+"""What the test bed has put there for apt, what a2ensite remembers, and Apache's logs, which are its own."""
 PAGE = "<?php echo 'PHP ', PHP_MAJOR_VERSION, '.', PHP_MINOR_VERSION, ' ', file_get_contents(__DIR__ . '/data.txt');"
 
 
