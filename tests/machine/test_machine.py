@@ -148,7 +148,7 @@ def test_what_other_walls_let_through_is_refused_by_the_profile_and_by_nothing_e
 
 def test_a_broken_profile_keeps_no_site_from_starting(server: Machine) -> None:
     profile = "/etc/apparmor.d/site-quiet-jail"
-    server.shell(f"echo 'site-quiet-jail' > /sys/kernel/security/apparmor/.remove; echo '{{' >> {profile}")
+    server.shell(f"printf site-quiet-jail > /sys/kernel/security/apparmor/.remove; echo '{{' >> {profile}")
     server.shell("systemctl restart site-quiet-jail")
     assert neighbour_goes_on(server)
     configured = server.run("fpmjail", "configure", "quiet")
