@@ -136,7 +136,8 @@ class Container(System):
         self.release, self.kind, self.boot = release, kind, boot
         self.name = f"fpmjail-{release}-{os.getpid()}-{next(_numbers)}"
         self._binds, self._writable = dict(binds or {}), dict(writable or {})
-        self._console = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by stop()
+        # Appended to, wherever we read: the container's output has the same offset.
+        self._console = tempfile.TemporaryFile("a+")  # noqa: SIM115 - closed by stop()
         self._supervisor: subprocess.Popen[bytes] | None = None
         self.init = self._boots = 0
         self.boot_seconds = 0.0
