@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -148,7 +149,7 @@ def _publish(archive: Archive, settings: Settings, last: Publish, request: Reque
     if not request.dry:
         found += Enrolment(archive, settings, key, listing).lacking(last, releases, request.now)
     change = repository.decide(last, found, request.keep or settings.keep, request.removed)
-    new = repository.follow(last, change.packages, _reason(last, change), request.now)
+    new = repository.follow(last, change.packages, _reason(last, change), _in_time(last, request.now))
     warnings += _lacking(new)
     if request.dry or (change.empty and not settings.validity and request.validity is None):
         return Outcome(replace(new, number=last.number) if change.empty else new, change, False, warnings)
@@ -179,6 +180,13 @@ def _lacking(new: Publish) -> tuple[str, ...]:
 
 def _key(settings: Settings) -> Key:
     return Key(Path(settings.gnupghome), settings.key)
+
+
+def _in_time(last: Publish, now: int) -> int:
+    """Wait until another publish may follow; return the time then."""
+    wait = repository.early(last, now)
+    time.sleep(wait)
+    return now + wait
 
 
 def _warnings(key: Key, now: int, listing: str) -> tuple[str, ...]:
@@ -213,7 +221,7 @@ def roll_back(archive: Archive, number: int | None, now: int, *, dry: bool = Fal
         warnings = _warnings(key, now, key.look().text())
         repository.check_identity(settings, last)
         before = archive.read(_earlier(archive, last, number))
-        new = repository.follow(last, before.packages, f"back to {before.number}", now)
+        new = repository.follow(last, before.packages, f"back to {before.number}", _in_time(last, now))
         added = tuple(one for one in before.packages if one not in last.packages)
         dropped = tuple(one for one in last.packages if one not in before.packages)
         change = Change(before.packages, added, dropped, len(before.packages) - len(added))

@@ -221,6 +221,15 @@ def later(last: Publish, now: int) -> int:
     return date
 
 
+def early(last: Publish, now: int) -> int:
+    """Return for how many seconds the next publish has to wait, as many in a short time have run ahead of the clock.
+
+    0 as well where they cannot have: `later` then says that the clock is wrong.
+    """
+    ahead = last.date + 1 - now - CLOCK_SLACK
+    return ahead if 0 < ahead <= CLOCK_SLACK else 0
+
+
 def check_identity(settings: Settings, last: Publish) -> None:
     """Raises BuildError when Origin or Label would change: every apt would stop until somebody confirms that."""
     for name, wanted, known in (("Origin", settings.origin, last.origin), ("Label", settings.label, last.label)):

@@ -74,4 +74,4 @@ class Published:
     def close(self) -> None:
         """End gpg's agent, remove its directory."""
         subprocess.run(["gpgconf", "--homedir", str(self.home), "--kill", "all"], check=True, capture_output=True)
-        shutil.rmtree(self.home)
+        shutil.rmtree(self.home, ignore_errors=True)  # the agent takes its sockets away meanwhile

@@ -235,7 +235,10 @@ def test_a_build_that_is_ended_leaves_whole_packages_and_no_process(signal_numbe
         text = SHORT.replace("shop", f"s{index}") + "releases: [trixie]\n"
         (tmp_path / f"sites/s{index}.yaml").write_text(text)
     command = [sys.executable, "-m", "fpmjail_deb", "build", f"{tmp_path}/sites", "-o", f"{tmp_path}/debs", "-j2"]
-    running = subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    running = subprocess.Popen(
+        ["env", "--default-signal=INT", *command],  # a shell lets what it runs in the background ignore it
+        cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
     assert running.stdout and running.stdout.readline().startswith("site-s0-jail")
     running.send_signal(signal_number)
     assert running.wait() in (-signal.SIGKILL, 130)

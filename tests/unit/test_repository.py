@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from fpmjail_deb.repository import remembered
+from fpmjail_deb.repository import Publish, early, remembered
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,8 @@ from fpmjail_deb.repository import remembered
 )
 def test_two_states_before_the_served_one_stay_however_often_they_were_signed(versions: str, stay: list[int]) -> None:
     assert remembered(list(enumerate(versions, 1)), 2) == stay
+
+
+@pytest.mark.parametrize(("ahead", "wait"), [(-3600, 0), (0, 0), (4, 0), (5, 1), (9, 5), (10, 0), (3600, 0)])
+def test_a_publish_waits_for_the_clock_when_many_ran_ahead_of_it(ahead: int, wait: int) -> None:
+    assert early(Publish(7, 1000 + ahead, "", "O", "O", ()), 1000) == wait
