@@ -97,7 +97,7 @@ def test_what_a_run_for_many_sites_left_on_goes_although_prerm_was_not_called(is
     removed, _, purged = script.partition("\npurge)\n")
     for text in (removed, purged):
         assert "sites-enabled" in text and ("pool.d" in text) is (isolation == "shared")
-    (stopped,) = re.findall(r"systemctl --system stop (.*) >/dev/null", removed)
+    (stopped,) = re.findall(r"deb-systemd-invoke stop (.*) >/dev/null", removed)
     assert stopped.endswith(".mount fpmjail-shop.slice")
     assert ("site-shop-jail.socket" in stopped) is (isolation == "dedicated")
 
