@@ -17,7 +17,7 @@ PYTEST := $(PYTHON) -m pytest --timeout 1200 --durations 15
 
 help:
 	@echo "make demo         build everything, install a site in a throw-away container, upgrade under load, show it"
-	@echo "make test         every test, on both releases (about three quarters of an hour on two cores)"
+	@echo "make test         every test but those of make machine, on both releases (three quarters of an hour on two cores)"
 	@echo "make unit         the fast tests, no root needed"
 	@echo "make attacks-table  try every attack on both releases, write docs/attacks.md anew"
 	@echo "make soak         the fuzzers of the restricted shell and of all parsers, SECONDS=3600 each, then"
