@@ -149,6 +149,17 @@ def _release(
     return "\n".join([*lines, "SHA256:", *hashes, ""])
 
 
+def date_signed(releases: Iterable[Path], publish: Publish) -> None:
+    """Give what was signed the time of the publish, as its Release files say it.
+
+    apt asks for an InRelease that is newer than the one it has, in whole seconds (RFC 9110, 13.1.3): of two that were
+    written in one second it would never fetch the second. The times of publishes always differ.
+    """
+    for release in releases:
+        for name in ("InRelease", "Release.gpg"):
+            os.utime(release.with_name(name), (publish.date, publish.date))
+
+
 def _undated(release: str) -> str:
     """Return a Release file but for its own time. One that says until when it is good is another with every publish."""
     return re.sub(r"^Date: .*\n", "", release, flags=re.MULTILINE)

@@ -44,10 +44,12 @@ def publish(archive: Archive, settings: Settings, new: Publish, incoming: Sequen
         dists = workshop / "dists"
         dists.mkdir()
         listed = indexing.listed(new.packages, paragraphs)
-        with key.signing(indexing.write(dists, new, listed, settings, before)):
+        releases = indexing.write(dists, new, listed, settings, before)
+        with key.signing(releases):
             for number in range(new.number - 1, new.number - 1 - KEPT_INDEXES, -1):
                 indexing.keep_hashes(dists, archive.public / ".dists" / f"{number:06}")
             (archive.public / ".dists").mkdir(exist_ok=True)
+        indexing.date_signed(releases, new)
         dists.rename(archive.public / ".dists" / f"{new.number:06}")
         _fill_pool(archive, workshop / "pool")
         archive.save(new, to_disk=False)

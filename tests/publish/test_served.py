@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,20 @@ def test_apt_never_sees_a_mixture_while_publish_follows_publish(
     client.run("update")
     client.run("download", f"site-a-jail=1.{PUBLISHES - 1}+deb13")
     assert [path.name for path in client.place.glob("*.deb")] == [debs[-1].name]
+
+
+def test_a_server_gets_each_of_several_publishes_of_one_second(
+    repository: Published, address: str, tmp_path: Path
+) -> None:
+    client = Client(tmp_path / "apt", repository, address)
+    for number in range(4):
+        repository.publish(deb(tmp_path, f"1.{number}+deb13"))
+        client.run("update")
+        client.run("download", f"site-a-jail=1.{number}+deb13")
+    dists = repository.public / "dists/trixie"
+    said = parsedate_to_datetime(re.findall(r"^Date: (.*)$", (dists / "Release").read_text(), re.MULTILINE)[0])
+    names = ("Release", "InRelease", "Release.gpg")
+    assert {name: (dists / name).stat().st_mtime for name in names} == dict.fromkeys(names, said.timestamp())
 
 
 def test_apt_refuses_a_publish_that_is_older_than_it_may_be_until_it_is_signed_again(
