@@ -20,16 +20,21 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import chain
 from pathlib import Path
 
 from fpmjail_deb import names, references
-from fpmjail_deb.deb import build_package, read_package, sweep
+from fpmjail_deb.contents import PackagePlan
+from fpmjail_deb.deb import build_packages, read_package, sweep
 from fpmjail_deb.errors import BuildError, OutputError, Problem
 from fpmjail_deb.plan import plan
 from fpmjail_deb.published import Published, built_at, same_content
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.site import AUTOMATIC, Site
 from fpmjail_deb.versions import automatic, is_higher, newest, successor
+
+AT_ONCE = 8
+"""The packages of so many sites are made together, at most."""
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -76,18 +81,20 @@ def build_all(orders: Sequence[Order], jobs: int) -> Iterator[Result]:
 
     Raises OutputError if the processes that build were killed.
     """
-    results = _in_processes(orders, jobs) if jobs > 1 and len(orders) > 1 else map(fulfil, orders)
-    for result in results:
+    size = max(1, min(AT_ONCE, len(orders) // (jobs * 4)))
+    batches = [orders[start : start + size] for start in range(0, len(orders), size)]
+    results = _in_processes(batches, jobs) if jobs > 1 and len(batches) > 1 else map(fulfil, batches)
+    for result in chain.from_iterable(results):
         yield result
         if result.ends_all:
             return
 
 
-def _in_processes(orders: Sequence[Order], jobs: int) -> Iterator[Result]:
+def _in_processes(batches: Sequence[Sequence[Order]], jobs: int) -> Iterator[list[Result]]:
     fork = multiprocessing.get_context("fork")
-    pool = ProcessPoolExecutor(min(jobs, len(orders)), mp_context=fork, initializer=_join, initargs=(os.getpid(),))
+    pool = ProcessPoolExecutor(min(jobs, len(batches)), mp_context=fork, initializer=_join, initargs=(os.getpid(),))
     try:
-        yield from pool.map(fulfil, orders, chunksize=max(1, min(8, len(orders) // (jobs * 4))))
+        yield from pool.map(fulfil, batches)
     except BrokenProcessPool:
         raise OutputError("a process that builds was killed", "is there enough memory? try fewer with -j") from None
     finally:
@@ -103,19 +110,37 @@ def _join(parent: int) -> None:
         os._exit(1)
 
 
-def fulfil(order: Order) -> Result:
-    """Build what an order asks for, as far as it has changed; whatever goes wrong is in the result."""
-    package = names.package(order.site.name)
-    made: list[tuple[str, str]] = []
+def fulfil(orders: Sequence[Order]) -> list[Result]:
+    """Build what some orders ask for, all into one directory, as far as it has changed.
+
+    Whatever goes wrong with one of them is in its result.
+    """
+    planned = [_planned(order) for order in orders]
+    plans = [package for found in planned if not isinstance(found, BuildError) for package in found]
+    built = iter(build_packages(plans, orders[0].output) if plans else ())
+    return [
+        _result(order, [found] if isinstance(found, BuildError) else [next(built) for _ in found])
+        for order, found in zip(orders, planned, strict=True)
+    ]
+
+
+def _planned(order: Order) -> list[PackagePlan] | BuildError:
+    """Return what has to be built of an order."""
     try:
         version, states = decide(order)
         site = replace(order.site, version=version)
-        for release in (release for release in order.releases if states[release] is State.NEW):
-            path = build_package(plan(site, RELEASES[release], built_at(site, order.epoch, order.now)), order.output)
-            made.append((path.name, hashlib.sha256(path.read_bytes()).hexdigest()))
+        made = built_at(site, order.epoch, order.now)
+        return [plan(site, RELEASES[release], made) for release in order.releases if states[release] is State.NEW]
     except BuildError as error:
-        return Result(package, tuple(made), failure=str(error), ends_all=isinstance(error, OutputError))
-    return Result(package, tuple(made), unchanged=len(order.releases) - len(made))
+        return error
+
+
+def _result(order: Order, built: Sequence[Path | BuildError]) -> Result:
+    package = names.package(order.site.name)
+    made = tuple((path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in built if isinstance(path, Path))
+    for error in (one for one in built if isinstance(one, BuildError)):
+        return Result(package, made, failure=str(error), ends_all=isinstance(error, OutputError))
+    return Result(package, made, unchanged=len(order.releases) - len(made))
 
 
 def decide(order: Order) -> tuple[str, Mapping[str, State]]:

@@ -17,6 +17,7 @@ import pytest
 
 from fpmjail_deb import building, deb, published
 from fpmjail_deb.building import Order, Result, State, build_all, decide, fulfil, only_one
+from fpmjail_deb.contents import Directory
 from fpmjail_deb.errors import BuildError, OutputError
 from fpmjail_deb.plan import Build, plan
 from fpmjail_deb.release import RELEASES
@@ -34,7 +35,8 @@ def order(site: Site, output: Path, releases: Sequence[str] = ("trixie", "bookwo
 
 
 def build(output: Path, more: str = "", releases: Sequence[str] = ("trixie", "bookworm"), now: int = NOON) -> Result:
-    return fulfil(order(shop(more), output, releases, now))
+    (result,) = fulfil([order(shop(more), output, releases, now)])
+    return result
 
 
 def versions(output: Path) -> list[str]:
@@ -162,6 +164,21 @@ def test_one_failing_site_spoils_no_other(tmp_path: Path) -> None:
     assert len(versions(tmp_path)) == 2
 
 
+@pytest.mark.parametrize("fault", ["dpkg-deb refuses it", "it cannot be written"])
+def test_of_packages_that_are_made_together_one_fails_alone(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = [plan(site, RELEASES["trixie"], Build(EPOCH)) for site in sites(4)]
+    if fault == "dpkg-deb refuses it":
+        plans[1] = replace(plans[1], control=(*plans[1].control, ("Bad field", "x")))
+    else:
+        plans[1] = replace(plans[1], entries=(Directory("x" * 300),))
+    built = deb.build_packages(plans, tmp_path)
+    assert [isinstance(one, Path) for one in built] == [True, False, True, True]
+    assert sorted(tmp_path.iterdir()) == sorted(one for one in built if isinstance(one, Path))
+    assert plans[1].file_name in str(built[1])
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_disk_without_room_ends_all(jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(plan: object, root: Path) -> None:
@@ -176,7 +193,7 @@ def test_a_disk_without_room_ends_all(jobs: int, tmp_path: Path, monkeypatch: py
 
 
 def test_a_killed_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "build_package", lambda plan, output: os.kill(os.getpid(), signal.SIGKILL))
+    monkeypatch.setattr(building, "build_packages", lambda plans, output: os.kill(os.getpid(), signal.SIGKILL))
     orders = [Order(site, ("trixie",), (), tmp_path, EPOCH, NOON) for site in sites(2)]
     with pytest.raises(OutputError, match="a process that builds was killed; is there enough memory"):
         list(build_all(orders, jobs=2))
@@ -228,13 +245,16 @@ def test_a_file_system_in_memory_without_room_will_do(tmp_path: Path, monkeypatc
     assert len(build(tmp_path / "debs").made) == 2
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_build_that_is_ended_leaves_whole_packages_and_no_process(signal_number: int, tmp_path: Path) -> None:
+def test_a_build_that_is_ended_leaves_whole_packages_and_no_process(
+    signal_number: int, jobs: int, tmp_path: Path
+) -> None:
     (tmp_path / "sites").mkdir()
     for index in range(30):
         text = SHORT.replace("shop", f"s{index}") + "releases: [trixie]\n"
         (tmp_path / f"sites/s{index}.yaml").write_text(text)
-    command = [sys.executable, "-m", "fpmjail_deb", "build", f"{tmp_path}/sites", "-o", f"{tmp_path}/debs", "-j2"]
+    command = [sys.executable, "-m", "fpmjail_deb", "build", f"{tmp_path}/sites", "-o", f"{tmp_path}/debs", f"-j{jobs}"]
     running = subprocess.Popen(
         ["env", "--default-signal=INT", *command],  # a shell lets what it runs in the background ignore it
         cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,

@@ -5,6 +5,7 @@ import json
 import os
 import runpy
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -193,10 +194,10 @@ def test_a_place_of_published_packages_that_is_none_is_a_mistake(capsys: Capture
 
 
 def test_a_failed_build_ends_with_1(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> Path:
-        raise BuildError("the template is bad", "mend it")
+    def fail(plans: Sequence[object], _: Path) -> list[BuildError]:
+        return [BuildError("the template is bad", "mend it") for _ in plans]
 
-    monkeypatch.setattr(building, "build_package", fail)
+    monkeypatch.setattr(building, "build_packages", fail)
     assert cli.main(["build", write("shop.yaml", GOOD), "-o", "debs"]) == 1
     assert capsys.readouterr().err == (
         "fpmjail-deb: the template is bad; mend it\nfpmjail-deb: 0 packages made, 0 unchanged, 1 site failed\n"
@@ -204,10 +205,10 @@ def test_a_failed_build_ends_with_1(capsys: Captured, monkeypatch: pytest.Monkey
 
 
 def test_a_full_disk_ends_the_build_at_once(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> Path:
-        raise OutputError("debs/x cannot be written: No space left on device")
+    def fail(plans: Sequence[object], _: Path) -> list[BuildError]:
+        return [OutputError("debs/x cannot be written: No space left on device") for _ in plans]
 
-    monkeypatch.setattr(building, "build_package", fail)
+    monkeypatch.setattr(building, "build_packages", fail)
     for name in ("a", "b", "c"):
         write(f"sites/{name}.yaml", GOOD.replace("shop", name))
     assert cli.main(["build", "sites", "-o", "debs", "-j1"]) == 1
@@ -223,7 +224,7 @@ def test_an_interrupted_build_says_so(capsys: Captured, monkeypatch: pytest.Monk
         raise AssertionError("the signal came too late")
 
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(building, "build_package", stop)
+    monkeypatch.setattr(building, "build_packages", stop)
     assert cli.main(["build", write("shop.yaml", GOOD), "-o", "debs", "-j1"]) == 130
     assert capsys.readouterr().err == "fpmjail-deb: interrupted\n"
     assert signal.getsignal(signal.SIGTERM) == before
