@@ -78,7 +78,7 @@ def timed(chroot: Container, script: str) -> float:
 
 
 def build(bench: Bench) -> Iterator[Line]:
-    """All sites at once; the same trees by dpkg-deb, as it is and as fast as it can; one of them by dpkg-buildpackage."""
+    """All sites at once; the same trees by dpkg-deb, as it is and at its fastest; one of them by dpkg-buildpackage."""
     place, jobs = bench.place / "build", len(os.sched_getaffinity(0))
     many.describe(place / "sites", bench.sites, bench.release)
     ours, bare, fastest, usual = [], [], [], []
