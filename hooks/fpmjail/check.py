@@ -166,7 +166,7 @@ def check_running(layout: Layout, site: Site, seen: Seen | None = None) -> tuple
     fault = places.account_fault(site, found, places.accounts_with(found.uid) if found else (), others)
     return (
         *check_walls(layout, site, seen.processes.get(uid, ()), master, seen.mounts),
-        judges.judge_socket(site, facts.entry(site.paths.socket), _ids(judges.WEB_USER, judges.WEB_USER)[0]),
+        judges.judge_socket(site, facts.entry(site.paths.socket), facts.web_server()),
         *judges.judge_account(site, fault, _text(site.paths.jail / "etc/passwd")),
     )
 

@@ -6,7 +6,9 @@ What is seen here is judged in judges.py. Nothing below a directory that the sit
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import socket
 import stat
 from collections.abc import Collection, Iterable, Iterator
@@ -15,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fpmjail import mounts
+from fpmjail.files import WEB_GROUP, WEB_USER
 from fpmjail.mounts import Mount
 from fpmjail.site import Site
 
@@ -22,6 +25,15 @@ ROOT = 0
 VISIT_PATIENCE = 10.0  # seconds
 LARGEST_PAGE = 1 << 16
 HARMLESS_DELETED = ("/dev/zero", "/memfd:", "/SYSV", "/[")
+
+
+@dataclass(frozen=True, slots=True)
+class WebServer:
+    """The account of Apache and nginx, -1 where it is missing; `members` are what /etc/group adds to its group."""
+
+    uid: int
+    gid: int
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,15 @@ class Visit:
     address: str
     status: int | None
     words: str
+
+
+def web_server() -> WebServer:
+    """Who may speak to PHP."""
+    try:
+        group = grp.getgrnam(WEB_GROUP)
+        return WebServer(pwd.getpwnam(WEB_USER).pw_uid, group.gr_gid, tuple(group.gr_mem))
+    except KeyError:
+        return WebServer(-1, -1)
 
 
 def entry(path: Path) -> Entry | None:

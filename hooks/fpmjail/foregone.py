@@ -37,8 +37,8 @@ def fields(pid: str) -> list[str]:
 
 def begin(layout: Layout, run: str) -> None:
     """Forget what was left in other runs."""
-    for directory in (layout.run, layout.foregone):
-        files.make_directory(directory, 0, 0, 0o755)
+    files.make_run(layout.run)
+    files.make_directory(layout.foregone, 0, 0, 0o755)
     for place in layout.foregone.iterdir():
         if place.read_text(errors="replace").partition("\n")[0] != run:
             place.unlink()

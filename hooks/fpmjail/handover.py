@@ -78,8 +78,8 @@ def look(layout: Layout, site: Site) -> Standing:
 
 def retire(layout: Layout, unit: str, pid: int) -> None:
     """Let a master end with its last request; whoever comes after it is another one."""
-    for directory in (layout.run, layout.leaving):
-        files.make_directory(directory, 0, 0, 0o755)
+    files.make_run(layout.run)
+    files.make_directory(layout.leaving, 0, 0, 0o755)
     files.replace_file(layout.leaving / unit, str(pid).encode())
     tell(unit)
 

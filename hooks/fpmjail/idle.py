@@ -81,7 +81,7 @@ def tend(layout: Layout, clock: float) -> tuple[str, ...]:
     if not pids and not layout.leaving.is_dir():
         layout.idle_file.unlink(missing_ok=True)
         return ()
-    files.make_directory(layout.run, 0, 0, 0o755)
+    files.make_run(layout.run)
     with files.lock(layout.lock_file):
         running = tuple(known(layout, pids))
         faults = handover.settle(layout, running, pids)

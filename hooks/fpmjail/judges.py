@@ -12,7 +12,8 @@ from fpmjail import absent, facts, places, probe, temporary, vhost, web
 from fpmjail import site as sites
 from fpmjail.cron import Fate
 from fpmjail.doors import Door
-from fpmjail.facts import Entry, Master, Process, Visit
+from fpmjail.facts import Entry, Master, Process, Visit, WebServer
+from fpmjail.files import WEB_USER
 from fpmjail.finding import (
     CHOSEN,
     Finding,
@@ -31,7 +32,6 @@ from fpmjail.mounts import Mount
 from fpmjail.probe import Result, printable
 from fpmjail.site import Site
 
-WEB_USER = "www-data"
 WRITABLE_IN_JAIL = frozenset({"tmp", "var/lib/php/sessions"})
 SSHD = frozenset({"/usr/sbin/sshd", "/usr/lib/openssh/sshd-session"})
 A_MINUTE = 60.0  # seconds that clocks may differ
@@ -374,13 +374,23 @@ def aged(created: str, now: datetime) -> str:
     return "built just now"
 
 
-def judge_socket(site: Site, found: Entry | None, web_uid: int) -> Finding:
+def judge_socket(site: Site, found: Entry | None, server: WebServer) -> Finding:
     """Only the web server may ask PHP: whoever can connect can run code as the site."""
-    fix = f"systemctl restart {site.units.socket or site.units.service}"
+    fix = f"systemctl restart {site.units.service}"
+    if not site.shared:  # a socket never starts while its service runs
+        fix = f"systemctl stop {site.units.service} && systemctl restart {site.units.socket}"
+        fix = f"systemd-tmpfiles --create fpmjail.conf && {fix}"
     if found is None or not stat.S_ISSOCK(found.mode):
         return bad("socket", "owner", f"{site.paths.socket} is no socket", fix)
-    right = found.uid == web_uid and stat.S_IMODE(found.mode) == 0o600
-    return good("socket", "owner", f"{WEB_USER} alone") if right else bad("socket", "owner", described(found), fix)
+    mode = stat.S_IMODE(found.mode)
+    if mode == 0o600 and found.uid == server.uid:
+        return good("socket", "owner", f"{WEB_USER} alone")
+    if mode != 0o660 or (found.uid, found.gid) != (0, server.gid):
+        return bad("socket", "owner", f"{described(found)}, gid {found.gid}", fix)
+    if not server.members:
+        return good("socket", "owner", f"{WEB_USER} alone")
+    seen = f"members of its group may speak to PHP as {WEB_USER} may: {', '.join(server.members)}"
+    return warning("socket", "owner", seen, f"gpasswd --delete {server.members[0]} {WEB_USER}")
 
 
 def judge_account(site: Site, fault: places.SiteFault | None, passwd: str | None) -> tuple[Finding, ...]:

@@ -59,7 +59,7 @@ class Layout:
 
     @property
     def run(self) -> Path:
-        """Sockets and locks; gone after a reboot."""
+        """Sockets and locks; gone after a reboot. What is made in it belongs to the web server's group (make_run)."""
         return self.root / "run/fpmjail"
 
     @property

@@ -29,7 +29,7 @@ def once(layout: Layout, mode: Mode, say: Say, profiles: frozenset[str] = frozen
     wanted = [site for site in found if not profiles or site.profile.id in profiles]
     if mode.dry_run:
         return refresh.refresh(layout, wanted, mode)
-    files.make_directory(layout.run, 0, 0, 0o755)
+    files.make_run(layout.run)
     with files.lock(layout.lock_file):
         outcomes = refresh.refresh(layout, wanted, mode)
         words = (*remember(layout, outcomes), *(settle(layout, found, outdated=True) if mode.final else ()))
@@ -162,7 +162,7 @@ def trigger(layout: Layout, names: frozenset[str], say: Say) -> None:
     """
     try:
         if names - {WEB_RELOAD}:
-            files.make_directory(layout.run, 0, 0, 0o755)
+            files.make_run(layout.run)
             files.touch(layout.requested_file)
             once(layout, Mode(final=False), say)
             if systemd.running():
@@ -180,7 +180,7 @@ def web(layout: Layout, say: Say) -> str | None:
     from fpmjail import web as servers
 
     found, _ = sites.installed(layout)
-    files.make_directory(layout.run, 0, 0, 0o755)
+    files.make_run(layout.run)
     with files.lock(layout.lock_file):
         pools = settle(layout, found)
     words, trouble = servers.reload_all(layout, found)

@@ -205,7 +205,7 @@ def mark(layout: Layout) -> Path:
 
 def ask_for_reload(layout: Layout) -> None:
     """The next `reload` has something to do."""
-    files.make_directory(layout.run, 0, 0, 0o755)
+    files.make_run(layout.run)
     files.touch(mark(layout))
 
 

@@ -50,9 +50,15 @@ def listen_each(arrivals: Sequence[Arrival], failures: Failures) -> tuple[Arriva
 
 
 def listen(one: Arrival) -> Arrival:
-    """Start one site's socket, and what looks out for its certificate. Raises SiteFault."""
+    """Start one site's socket, and what looks out for its certificate. Raises SiteFault.
+
+    A socket never starts while its service runs, which nobody can reach then.
+    """
     site = one.site
     answer = systemd.start(site.units.socket)
+    if not answer.good:
+        handover.stop(site)
+        answer = systemd.start(site.units.socket)
     if not answer.good:
         raise SiteFault(f"its socket does not start: {answer.words}", f"see: journalctl -u {site.units.socket}")
     watch_certificate(site, one.say)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 import syslog
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fpmjail import configure as configuring
-from fpmjail import foregone, packages, systemd
+from fpmjail import foregone, packages, places, systemd
 from fpmjail import site as sites
 from fpmjail.arrival import Say
 from fpmjail.glance import WEB_RELOAD
@@ -24,6 +24,8 @@ from fpmjail.site import Site
 
 PATTERN = "site-*-jail"
 BEING_CONFIGURED, WAITING = "half-configured", "unpacked"
+SHARE = "/usr/share/fpmjail"
+NUMBERS = ("system-accounts.conf", "further-accounts.conf")
 ALL = frozenset({"--pending", "-a"})
 
 
@@ -104,11 +106,18 @@ def companions(name: str, known: Iterable[Package], asked: Collection[str]) -> t
 
 def prepare(layout: Layout, waiting: Sequence[Package]) -> None:
     """What the postinst of each would do first: accounts, and units."""
-    configurations = [f"{one.name}.conf" for one in waiting]
-    if not systemd.run(["systemd-sysusers", *configurations]).good:
-        for one in configurations:
-            systemd.run(["systemd-sysusers", one])
-    enable([unit for one in waiting for unit in enabled_units(layout, one.site)])
+    found = {one.name: known(layout, one.site) for one in waiting}
+    make_accounts({name: site.user.name for name, site in found.items() if site})
+    enable([unit for site in found.values() if site for unit in enabled(site)])
+
+
+def make_accounts(users: Mapping[str, str]) -> None:
+    """Make the accounts of some packages, by name. systemd-sysusers(8) ends well even when it has no number left."""
+    for numbers in NUMBERS:
+        lacking = [f"{package}.conf" for package, user in users.items() if places.account(user) is None]
+        if lacking and not systemd.run(["systemd-sysusers", f"{SHARE}/{numbers}", *lacking]).good:
+            for one in lacking:
+                systemd.run(["systemd-sysusers", f"{SHARE}/{numbers}", one])
 
 
 def enable(units: Sequence[str]) -> None:
@@ -121,15 +130,14 @@ def enable(units: Sequence[str]) -> None:
         systemd.run(["deb-systemd-helper", action, *units])
 
 
-def enabled_units(layout: Layout, name: str) -> tuple[str, ...]:
-    """The units that the package of a site enables, in the order of its postinst."""
+def known(layout: Layout, name: str) -> Site | None:
+    """A site as its package describes it; None where that cannot be read."""
     try:
-        site = sites.load(layout.sites / name / "site.json")
+        return sites.load(layout.sites / name / "site.json")
     except sites.SiteError:
-        return ()
-    return enabled(site)
+        return None
 
 
 def enabled(site: Site) -> tuple[str, ...]:
-    """The units of a site that the package enables."""
+    """The units that the package of a site enables, in the order of its postinst."""
     return (*filter(None, (site.units.socket, *site.units.paths)), *(job.timer for job in site.cron))

@@ -90,7 +90,8 @@ def unpack(there: Server, debs: list[Path]) -> None:
     archive = b"".join(_files(deb) for deb in debs)
     command = there.container.command("tar", "--extract", "--ignore-zeros", "--keep-directory-symlink", "--directory=/")
     subprocess.run(command, input=archive, check=True)
-    there.run("systemd-sysusers")
+    for numbers in ("system-accounts.conf", "further-accounts.conf"):
+        there.shell(f"cd /usr/lib/sysusers.d; systemd-sysusers /usr/share/fpmjail/{numbers} site-*.conf")
 
 
 def _files(deb: Path) -> bytes:

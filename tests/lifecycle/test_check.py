@@ -24,6 +24,8 @@ jail:
   timezones: [Europe/Paris]
 """
 JAIL = "/var/lib/fpmjail/jails/example"
+SOCKET = "/run/fpmjail/example.sock"
+SERVICE = "site-example-jail.service"
 ZONE = "/usr/share/zoneinfo/Europe/Paris"
 PROBES = "/usr/share/fpmjail/probes"
 METRICS = "/var/lib/prometheus/node-exporter/fpmjail.prom"
@@ -156,7 +158,8 @@ def test_what_is_broken_on_the_host_as_well_is_not_blamed_on_the_jail(server: Se
         (f"chmod 777 {JAIL}", f"chmod 755 {JAIL}", "files", "jail", "mode 0777"),
         (f"chown games {JAIL}/etc", f"chown root {JAIL}/etc", "files", "jail", f"{JAIL}/etc"),
         ("chmod 775 /var/lib/fpmjail", "chmod 755 /var/lib/fpmjail", "files", "parents", "/var/lib/fpmjail (uid 0"),
-        ("chmod 666 /run/fpmjail/example.sock", "chmod 600 /run/fpmjail/example.sock", "socket", "owner", "0666"),
+        (f"chmod 666 {SOCKET}", f"chmod 660 {SOCKET}", "socket", "owner", "0666"),
+        (f"chgrp root {SOCKET}", f"chgrp www-data {SOCKET}", "socket", "owner", "gid 0"),
         (
             f"setpriv --reuid _site-example --clear-groups --regid _site-example sh -c "
             f"'mkdir -p {JAIL}/tmp/a/b; cp /bin/true {JAIL}/tmp/a/b/su; chmod 4755 {JAIL}/tmp/a/b/su'",
@@ -191,8 +194,32 @@ def test_each_golden_rule_that_is_broken_is_named(
     assert row(server, topic, name)["level"] == "good"
 
 
+def test_accounts_in_the_group_of_the_web_server_are_named(server: Server) -> None:
+    server.shell("adduser --quiet games www-data")
+    found = row(server, "socket", "owner")
+    assert found["level"] == "warning" and "games" in found["seen"], found
+    server.shell(found["fix"])
+    assert row(server, "socket", "owner")["level"] == "good"
+
+
+def test_a_run_directory_that_lost_its_group_is_mended_as_check_says(server: Server) -> None:
+    server.shell("chmod 755 /run/fpmjail; chgrp root /run/fpmjail; systemctl stop " + SERVICE)
+    server.shell("systemctl restart site-example-jail.socket")
+    found = row(server, "socket", "owner")
+    assert found["level"] == "bad" and "gid 0" in found["seen"], found
+    server.shell(found["fix"])
+    assert row(server, "socket", "owner")["level"] == "good"
+    assert server.faults() == []
+
+
+def test_a_site_whose_socket_was_stopped_under_it_comes_back_when_it_is_configured(server: Server) -> None:
+    server.shell(f"systemctl start {SERVICE}; systemctl stop site-example-jail.socket; systemctl is-active {SERVICE}")
+    server.run("fpmjail", "configure", "example")
+    assert server.faults() == []
+
+
 def test_a_directory_that_can_be_written_and_was_not_declared_is_seen_from_inside(server: Server) -> None:
-    unit = "site-example-jail.service"
+    unit = SERVICE
     server.write(f"/etc/systemd/system/{unit}.d/open.conf", "[Service]\nTemporaryFileSystem=/opt:mode=777\n")
     server.shell(f"mkdir -p {JAIL}/opt; systemctl daemon-reload; systemctl restart {unit}")
     found = row(server, "inside", "seal")

@@ -20,8 +20,10 @@ from tests.lifecycle.repository import SigningKey
 from tests.lifecycle.server import Server
 
 FEW, MANY = 2, 42
-FOUR, TWO, TEN = (slice(MANY + start, MANY + end) for start, end in ((0, 4), (4, 6), (6, 16)))
-"""The sites of three runs of apt; one is broken in the first."""
+FOUR, TWO, TEN, PAIR, LATE = (
+    slice(MANY + start, MANY + end) for start, end in ((0, 4), (4, 6), (6, 16), (16, 18), (18, 21))
+)
+"""The sites of runs of dpkg; one is broken in the first."""
 BROKEN, LEADER, LEFT = (many.name(MANY + number) for number in (2, 16, 17))
 OF_A_SITE = re.compile(r"s000\d\d")
 WRITES = re.compile(r"^\d+ +(rename|unlink|mkdir|rmdir|symlink|link|chmod|chown|utime|mknod)\w*\(|O_CREAT|O_TRUNC")
@@ -74,7 +76,7 @@ def place(
 ) -> Iterator[tuple[Server, list[Path]]]:
     """A server without a site, and the packages of some."""
     bench = Bench(release, MANY, 1, tmp_path_factory.mktemp("bench"), key=signing_key)
-    debs = many.packages(bench, MANY + 18)
+    debs = many.packages(bench, LATE.stop)
     with many.server(bench) as server:
         yield server, debs
 
@@ -194,7 +196,7 @@ def test_a_site_that_was_configured_for_a_run_of_dpkg_that_never_came_to_it_goes
     place: tuple[Server, list[Path]], runs: Runs
 ) -> None:
     server, debs = place
-    server.bed.sites.publish(*debs[MANY + 16 :])
+    server.bed.sites.publish(*debs[PAIR])
     server.apt("update")
     server.shell(f"mkdir -p /var/www/{LEADER} && chown www-data /var/www/{LEADER}")
     server.shell(f"cd /root && apt-get download site-{LEADER}-jail site-{LEFT}-jail && dpkg --unpack ./site-*.deb")
@@ -209,3 +211,22 @@ def test_a_site_that_was_configured_for_a_run_of_dpkg_that_never_came_to_it_goes
     assert LEFT not in server.shell("ls /etc/apache2/sites-enabled; ps -eo user:30").stdout
     server.run("apache2ctl", "configtest")
     server.run("dpkg", "--configure", "--pending")
+
+
+def test_sites_get_accounts_where_all_numbers_of_system_accounts_but_those_of_packages_are_taken(
+    place: tuple[Server, list[Path]], runs: Runs
+) -> None:
+    server, debs = place
+    lines = ["r - 300-999", *(f"u taken{number} -" for number in range(700))]
+    server.write("/root/taken.conf", "\n".join(lines) + "\n")
+    server.run("systemd-sysusers", "/root/taken.conf")
+    answer, _ = installed(server, debs[LATE])
+    names = [deb.name.partition("_")[0].removeprefix("site-").removesuffix("-jail") for deb in debs[LATE]]
+    assert answer.good and all(f"{name}: is ready" in answer.output for name in names), answer.output
+    for name in names:
+        number = server.run("id", "-u", f"_site-{name}").stdout.strip()
+        assert 52000 <= int(number) <= 59999
+        server.write_page("index.php", "<?php echo posix_getuid();", name)
+        assert server.get("/index.php", f"{name}.example.org").body == number
+    server.run("adduser", "--quiet", "--system", "daemon-of-a-package")
+    assert int(server.run("id", "-u", "daemon-of-a-package").stdout) < 300

@@ -13,7 +13,7 @@ import pytest
 from fpmjail import facts, judges, probe
 from fpmjail.cron import Fate
 from fpmjail.doors import Door
-from fpmjail.facts import Entry, Master, Process, Visit
+from fpmjail.facts import Entry, Master, Process, Visit, WebServer
 from fpmjail.finding import Finding, Level, origin, ruled
 from fpmjail.mounts import Mount
 from fpmjail.places import SiteFault
@@ -324,14 +324,26 @@ def test_an_age_is_told_in_its_largest_unit(created: str, words: str) -> None:
     ("found", "level"),
     [
         (Entry("/s", stat.S_IFSOCK | 0o600, WEB, WEB), Level.GOOD),
+        (Entry("/s", stat.S_IFSOCK | 0o660, 0, WEB), Level.GOOD),
+        (Entry("/s", stat.S_IFSOCK | 0o660, WEB, WEB), Level.BAD),
+        (Entry("/s", stat.S_IFSOCK | 0o660, 0, 0), Level.BAD),
+        (Entry("/s", stat.S_IFSOCK | 0o660, UID, WEB), Level.BAD),
         (Entry("/s", stat.S_IFSOCK | 0o666, WEB, WEB), Level.BAD),
+        (Entry("/s", stat.S_IFSOCK | 0o666, 0, WEB), Level.BAD),
         (Entry("/s", stat.S_IFSOCK | 0o600, UID, WEB), Level.BAD),
         (file("/s", 0o600, WEB), Level.BAD),
         (None, Level.BAD),
     ],
 )
 def test_only_the_web_server_may_speak_to_php(found: Entry | None, level: Level) -> None:
-    assert judges.judge_socket(SITE, found, WEB).level is level
+    assert judges.judge_socket(SITE, found, WebServer(WEB, WEB)).level is level
+
+
+def test_who_is_in_the_group_of_the_web_server_may_speak_to_php_as_well_and_is_named() -> None:
+    found = Entry("/s", stat.S_IFSOCK | 0o660, 0, WEB)
+    told = judges.judge_socket(SITE, found, WebServer(WEB, WEB, ("deploy", "backup")))
+    assert told.level is Level.WARNING and "deploy, backup" in told.seen
+    assert told.fix == "gpasswd --delete deploy www-data"
 
 
 def test_the_account_is_the_site_s_alone_inside_and_outside() -> None:

@@ -20,6 +20,7 @@ from fpmjail import (
     fpm,
     mounting,
     packages,
+    places,
     probe,
     sandbox,
     starting,
@@ -110,23 +111,54 @@ def test_new_units_are_enabled_with_three_calls_however_many(monkeypatch: pytest
         return Answer(0, "")
 
     monkeypatch.setattr(systemd, "run", run)
-    monkeypatch.setattr(together, "enabled_units", lambda layout, name: (f"{name}.socket",))
+    monkeypatch.setattr(together, "known", lambda layout, name: named(name))
+    monkeypatch.setattr(together, "enabled", lambda site: (f"{site.name}.socket",))
+    monkeypatch.setattr(together, "make_accounts", lambda users: None)
     together.prepare(Layout(), [waiting("b"), waiting("c")])
-    assert asked[0] == ["systemd-sysusers", "site-b-jail.conf", "site-c-jail.conf"]
-    assert [words[-2:] for words in asked[1:]] == [["b.socket", "c.socket"]] * 3
-    assert [words[-3] for words in asked[1:]] == ["preset", "update-state", "enable"]
+    assert [words[-2:] for words in asked] == [["b.socket", "c.socket"]] * 3
+    assert [words[-3] for words in asked] == ["preset", "update-state", "enable"]
+
+
+class Accounts:
+    """systemd-sysusers with so many numbers left below 1000; a configuration can be one that it does not understand."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, left: int, broken: str = "") -> None:
+        self.left, self.broken = left, broken
+        self.made: dict[str, str] = {}
+        self.asked: list[list[str]] = []
+        monkeypatch.setattr(systemd, "run", self.run)
+        monkeypatch.setattr(places, "account", self.made.get)
+
+    def run(self, words: list[str]) -> Answer:
+        self.asked.append(words)
+        numbers, *configurations = words[1:]
+        if self.broken in configurations:
+            return Answer(1, "")
+        room = self.left - len(self.made) if "system" in numbers else len(configurations)
+        self.made.update((f"_{one.removesuffix('-jail.conf')}", numbers) for one in configurations[:room])
+        return Answer(0, "")
+
+
+USERS = {f"site-{name}-jail": f"_site-{name}" for name in "bcd"}
+
+
+def test_accounts_are_made_with_one_call_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts = Accounts(monkeypatch, left=3)
+    together.make_accounts(USERS)
+    assert sorted(accounts.made) == sorted(USERS.values()) and len(accounts.asked) == 1
+
+
+def test_accounts_that_find_no_system_number_get_a_further_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts = Accounts(monkeypatch, left=1)
+    together.make_accounts(USERS)
+    numbers = [Path(place).name for _, place in sorted(accounts.made.items())]
+    assert numbers == ["system-accounts.conf", "further-accounts.conf", "further-accounts.conf"]
 
 
 def test_an_account_that_cannot_be_made_keeps_nobody_else_from_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[list[str]] = []
-
-    def run(words: list[str]) -> Answer:
-        asked.append(words)
-        return Answer(int("site-b-jail.conf" in words), "")
-
-    monkeypatch.setattr(systemd, "run", run)
-    together.prepare(Layout(Path("/nonexistent")), [waiting("b"), waiting("c")])
-    assert [words[1:] for words in asked[1:]] == [["site-b-jail.conf"], ["site-c-jail.conf"]]
+    accounts = Accounts(monkeypatch, left=3, broken="site-b-jail.conf")
+    together.make_accounts(USERS)
+    assert sorted(accounts.made) == ["_site-c", "_site-d"]
 
 
 def test_a_first_site_that_fails_keeps_the_others_from_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
