@@ -33,6 +33,7 @@ from fpmjail import (
     sftp,
     systemd,
     vhost,
+    waking,
     web,
 )
 from fpmjail import site as sites
@@ -87,12 +88,13 @@ def check_jail(layout: Layout, site: Site) -> tuple[Finding, ...]:
 
 def check_jails(layout: Layout, wanted: Sequence[Site]) -> dict[str, tuple[Finding, ...]]:
     """The same for several sites, by name: as many are asked at once as there are processors."""
-    asked = ask_each(layout, wanted)
-    seen = look(wanted)
-    return {
-        site.name: (*answers, *check_files(layout, site), *check_running(layout, site, seen))
-        for site, answers in zip(wanted, asked, strict=True)
-    }
+    findings: dict[str, tuple[Finding, ...]] = {}
+    for turn in waking.in_turns(layout, wanted):
+        asked = ask_each(layout, turn)
+        seen = look(turn)
+        for site, answers in zip(turn, asked, strict=True):
+            findings[site.name] = (*answers, *check_files(layout, site), *check_running(layout, site, seen))
+    return findings
 
 
 def ask_each(layout: Layout, wanted: Sequence[Site]) -> Sequence[tuple[Finding, ...]]:

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from fpmjail import checked, holds, image, leftovers, outside, status
+from fpmjail import checked, holds, image, leftovers, outside, status, waking
 from fpmjail import site as sites
 from fpmjail.finding import Finding, Level
 from fpmjail.layout import Layout
@@ -94,13 +95,11 @@ def refreshed(layout: Layout) -> float | None:
         return None
 
 
-def look(layout: Layout, wanted: Collection[Site], compare: bool) -> Iterator[Checked]:
+def look(layout: Layout, wanted: Sequence[Site], compare: bool) -> Iterator[Checked]:
     """Check sites one after another, all against the same PHP outside."""
-    if not compare:
-        yield from (check_site(layout, site, None) for site in wanted)
-        return
-    with outside.host(layout) as host:
-        yield from [check_site(layout, site, host) for site in wanted]
+    with outside.host(layout) if compare else nullcontext() as host:
+        for turn in waking.in_turns(layout, wanted):
+            yield from [check_site(layout, site, host) for site in turn]
 
 
 def check_site(layout: Layout, site: Site, host: outside.Host | None) -> Checked:

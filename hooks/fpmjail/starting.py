@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fpmjail import apparmor, files, fpm, handover, masters, probe, systemd
+from fpmjail import apparmor, files, fpm, handover, masters, probe, systemd, waking
 from fpmjail.arrival import Arrival, Failures, Say, attempt, each, kept, socket_fingerprint, unit_fingerprint
 from fpmjail.handover import Pids
 from fpmjail.layout import Layout
@@ -92,10 +92,21 @@ def take_over(layout: Layout, one: Arrival, pids: Pids, marks: Pids) -> Arrival:
 
 
 def prove_each(layout: Layout, arrivals: Sequence[Arrival], failures: Failures) -> tuple[Arrival, ...]:
-    """The first request to each, several at once: a start waits for systemd as long as it computes."""
+    """The first request to each, several at once: a start waits for systemd as long as it computes.
+
+    Of new sites no more stay awake than memory has room for.
+    """
+    awake = waking.allowed()
+    asleep = {one.site.name for one in arrivals[awake:] if one.known is None and one.site.php.idle_after}
+
+    def proven(one: Arrival) -> Arrival:
+        proven = prove(layout, one)
+        if one.site.name in asleep:
+            handover.stop(one.site)
+        return proven
 
     def asked(one: Arrival) -> Arrival | Exception:
-        return attempt(lambda one: prove(layout, one), one)
+        return attempt(proven, one)
 
     if len(arrivals) < 2:
         return kept(((one.site, asked(one)) for one in arrivals), failures)

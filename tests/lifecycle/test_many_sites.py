@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tests.lifecycle.server import Server
 
 FEW, MANY = 2, 42
 FOUR, TWO, TEN, PAIR, LATE = (
-    slice(MANY + start, MANY + end) for start, end in ((0, 4), (4, 6), (6, 16), (16, 18), (18, 21))
+    slice(MANY + start, MANY + end) for start, end in ((0, 4), (4, 6), (6, 16), (16, 18), (18, 28))
 )
 """The sites of runs of dpkg; one is broken in the first."""
 BROKEN, LEADER, LEFT = (many.name(MANY + number) for number in (2, 16, 17))
@@ -31,6 +32,8 @@ A_FEW_CALLS = 8
 """The most calls for one further site: its site.json is looked at, opened and read."""
 OF_DPKG = 7
 """The programs that dpkg starts for any package: dpkg-split, dpkg-deb twice, tar, rm, preinst, postinst."""
+AWAKE = 8
+"""So many sites stay awake where there is hardly any memory (fpmjail.waking)."""
 WAITED = 6
 """Programs that ask whether something is up yet: as many as that takes time, whatever the number of sites."""
 
@@ -220,13 +223,43 @@ def test_sites_get_accounts_where_all_numbers_of_system_accounts_but_those_of_pa
     lines = ["r - 300-999", *(f"u taken{number} -" for number in range(700))]
     server.write("/root/taken.conf", "\n".join(lines) + "\n")
     server.run("systemd-sysusers", "/root/taken.conf")
-    answer, _ = installed(server, debs[LATE])
+    with short_of_memory(server):
+        answer, _ = installed(server, debs[LATE])
     names = [deb.name.partition("_")[0].removeprefix("site-").removesuffix("-jail") for deb in debs[LATE]]
     assert answer.good and all(f"{name}: is ready" in answer.output for name in names), answer.output
-    for name in names:
+    assert len(set(awake(server)) & {f"site-{name}-jail.service" for name in names}) <= AWAKE
+    for name in names[-3:]:
         number = server.run("id", "-u", f"_site-{name}").stdout.strip()
         assert 52000 <= int(number) <= 59999
         server.write_page("index.php", "<?php echo posix_getuid();", name)
         assert server.get("/index.php", f"{name}.example.org").body == number
     server.run("adduser", "--quiet", "--system", "daemon-of-a-package")
     assert int(server.run("id", "-u", "daemon-of-a-package").stdout) < 300
+
+
+def test_a_check_of_all_sites_lets_those_sleep_again_that_memory_has_no_room_for(
+    place: tuple[Server, list[Path]], runs: Runs
+) -> None:
+    server, debs = place
+    server.shell("systemctl stop 'site-*-jail.service'")
+    (kept,) = (f"site-{deb.name.partition('_')[0].removeprefix('site-')}.service" for deb in debs[TEN][:1])
+    server.run("systemctl", "start", kept)
+    with short_of_memory(server):
+        found = json.loads(server.run("fpmjail", "check", "--all", "--jail-only", "--json", check=False).stdout)
+    assert len(found) > 2 * AWAKE
+    assert awake(server) == [kept]
+
+
+@contextmanager
+def short_of_memory(server: Server) -> Iterator[None]:
+    """Let the server believe that there is hardly any left."""
+    server.write("/root/meminfo", "MemTotal: 500000 kB\nMemAvailable: 1000 kB\n")
+    server.run("mount", "--bind", "/root/meminfo", "/proc/meminfo")
+    yield
+    server.run("umount", "/proc/meminfo")
+
+
+def awake(server: Server) -> list[str]:
+    """The services of sites that run."""
+    listing = server.run("systemctl", "list-units", "--plain", "--no-legend", "--state=active", "site-*-jail.service")
+    return [line.split()[0] for line in listing.stdout.splitlines()]
