@@ -169,8 +169,12 @@ def _reasons(last: Publish, incoming: Sequence[Incoming]) -> Iterator[str]:
         (package.line, package.version): package.sha256 for package in last.packages
     }
     contents |= {(line, version): sha256 for line, (version, sha256) in last.highest.items()}
+    files = {package.path: package for package in last.packages}
     for one in incoming:
         package = one.package
+        other = files.setdefault(package.path, package)
+        if other.version != package.version:
+            yield f"{one.file}: {package} has the file name of {other.version}, without the epoch; raise its version"
         there = contents.setdefault((package.line, package.version), package.sha256)
         highest = last.highest.get(package.line, ("", ""))[0]
         if there != package.sha256:

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from fpmjail import checked, facts, state, systemd, vhost
+from fpmjail import checked, facts, state, systemd, vhost, waking
 from fpmjail.arrival import surroundings
 from fpmjail.finding import Finding, Level
 from fpmjail.layout import Layout
 from fpmjail.site import Site
 
 Say = Callable[[str], None]
+
+AT_ONCE = 50  # of a thousand sites somebody who waits sees every few seconds what became of these
 
 
 def announce(layout: Layout, found: Iterable[Site], say: Say) -> None:
@@ -23,6 +25,13 @@ def announce(layout: Layout, found: Iterable[Site], say: Say) -> None:
     fresh = [site for site in found if (layout.run / "announce" / site.name).exists()]
     for site in fresh:
         (layout.run / "announce" / site.name).unlink(missing_ok=True)
+    for turn in waking.in_turns(layout, fresh):
+        for start in range(0, len(turn), AT_ONCE):
+            announce_some(layout, turn[start : start + AT_ONCE], say)
+
+
+def announce_some(layout: Layout, fresh: Sequence[Site], say: Say) -> None:
+    """Check some sites, and say what came of it."""
     findings = look(layout, [site for site in fresh if live(layout, site)])
     for site in fresh:
         answered = answers(site) if systemd.running() else ()

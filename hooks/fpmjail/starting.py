@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from fpmjail import apparmor, files, fpm, handover, masters, probe, systemd, waking
 from fpmjail.arrival import Arrival, Failures, Say, attempt, each, kept, socket_fingerprint, unit_fingerprint
@@ -18,6 +19,9 @@ from fpmjail.handover import Pids
 from fpmjail.layout import Layout
 from fpmjail.places import SiteFault
 from fpmjail.site import Site
+
+T = TypeVar("T")
+PROGRESS = 10.0  # seconds
 
 
 def start(layout: Layout, arrivals: Sequence[Arrival], failures: Failures) -> tuple[Arrival, ...]:
@@ -113,7 +117,18 @@ def prove_each(layout: Layout, arrivals: Sequence[Arrival], failures: Failures) 
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(max(masters.AT_ONCE, os.cpu_count() or 1)) as pool:
-        return kept(zip((one.site for one in arrivals), pool.map(asked, arrivals), strict=True), failures)
+        results = counted(pool.map(asked, arrivals), len(arrivals), arrivals[0].say)
+        return kept(zip((one.site for one in arrivals), results, strict=True), failures)
+
+
+def counted(results: Iterable[T], total: int, say: Say) -> Iterator[T]:
+    """The results, with a word every few seconds of how many there are, for those who wait."""
+    told = time.monotonic()
+    for number, result in enumerate(results, 1):
+        yield result
+        if number < total and time.monotonic() - told > PROGRESS:
+            told = time.monotonic()
+            say(f"PHP was started for {number} of {total} sites")
 
 
 def prove(layout: Layout, one: Arrival) -> Arrival:

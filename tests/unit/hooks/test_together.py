@@ -392,3 +392,11 @@ def test_a_new_pool_that_fpm_refuses_is_named_by_what_fpm_says(monkeypatch: pyte
     assert starting.prove_each(Layout(), [arriving("a"), arriving("b")], failures) == ()
     assert all("PHP-FPM refuses the pool" in str(failures[name]) for name in "ab")
     assert isinstance(failures["a"], SiteFault) and "unknown entry 'x'" in str(failures["a"])
+
+
+def test_who_waits_for_many_sites_is_told_every_few_seconds_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 1000, 4))
+    monkeypatch.setattr(starting.time, "monotonic", lambda: next(clock))
+    said: list[str] = []
+    assert list(starting.counted(range(8), 8, said.append)) == list(range(8))
+    assert said == [f"PHP was started for {number} of 8 sites" for number in (3, 6)]
