@@ -13,7 +13,7 @@ from fpmjail.site import Site
 
 Say = Callable[[str], None]
 
-AT_ONCE = 50  # of a thousand sites somebody who waits sees every few seconds what became of these
+AT_ONCE = 200  # somebody who waits for a thousand sites sees meanwhile what became of these
 
 
 def announce(layout: Layout, found: Iterable[Site], say: Say) -> None:

@@ -47,15 +47,18 @@ from fpmjail.site import Site
 if TYPE_CHECKING:
     from fpmjail import outside
 
+FEW = 200  # so many services are named to systemd; of more it tells all that it has
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one look tells about several sites: the services that are up, with their main processes, all mounts, and the
-    processes of their users, by uid."""
+    """What one look tells about several sites: the services that are up, with their main processes, all mounts, the
+    processes of their users, by uid, and all sites by their accounts, which is not looked at for one."""
 
     services: Pids
     processes: Mapping[int, tuple[Process, ...]]
     mounts: tuple[Mount, ...]
+    users: Mapping[str, tuple[Site, ...]] | None
 
 
 def check(
@@ -91,7 +94,7 @@ def check_jails(layout: Layout, wanted: Sequence[Site]) -> dict[str, tuple[Findi
     findings: dict[str, tuple[Finding, ...]] = {}
     for turn in waking.in_turns(layout, wanted):
         asked = ask_each(layout, turn)
-        seen = look(turn)
+        seen = look(layout, turn)
         for site, answers in zip(turn, asked, strict=True):
             findings[site.name] = (*answers, *check_files(layout, site), *check_running(layout, site, seen))
     return findings
@@ -107,14 +110,15 @@ def ask_each(layout: Layout, wanted: Sequence[Site]) -> Sequence[tuple[Finding, 
         return list(pool.map(lambda site: check_capabilities(layout, site), wanted))
 
 
-def look(wanted: Sequence[Site]) -> Seen:
+def look(layout: Layout, wanted: Sequence[Site]) -> Seen:
     """Look at the services and mounts of these sites, which their probes have woken."""
     own = {unit for site in wanted for unit in (site.units.service, *site.units.standbys)}
     debians = {site.units.service for site in wanted if site.shared}
-    services = own if len(wanted) == 1 else {*handover.PATTERNS, *debians}
+    services = own if len(wanted) <= FEW else {*handover.PATTERNS, *debians}
     uids = {_ids(site.user.name, site.user.group)[0] for site in wanted}
     up = systemd.up(*sorted(services)) if systemd.running() else {}
-    return Seen(up, facts.processes_of(uids - {-1}), mounts.current())
+    users = sites.of_users(layout) if len(wanted) > 1 else None
+    return Seen(up, facts.processes_of(uids - {-1}), mounts.current(), users)
 
 
 def check_capabilities(layout: Layout, site: Site, host: outside.Host | None = None) -> tuple[Finding, ...]:
@@ -161,9 +165,9 @@ def image_finding(generation: Path) -> Finding:
 def check_running(layout: Layout, site: Site, seen: Seen | None = None) -> tuple[Finding, ...]:
     """Mounts, processes, socket, account; `seen` is what was looked at for several sites."""
     uid, _ = _ids(site.user.name, site.user.group)
-    seen = seen or look((site,))
+    seen = seen or look(layout, (site,))
     master = facts.master(handover.stand(site, seen.services, handover.leaving(layout)).serving)
-    others = sites.naming(layout, site.user.name, beside=site.name)
+    others = sites.sharers(layout, site, seen.users)
     found = places.account(site.user.name)
     fault = places.account_fault(site, found, places.accounts_with(found.uid) if found else (), others)
     return (

@@ -49,6 +49,8 @@ class Mount:
 
 
 def _plain(field: str) -> str:
+    if "\\" not in field:
+        return field
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), field)
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from fpmjail import files
 from fpmjail.layout import Layout
 from fpmjail.site import Site
+
+PASSWD = Path("/etc/passwd")
 
 
 class SiteFault(Exception):
@@ -46,7 +49,17 @@ def account(name: str) -> Account | None:
 
 def accounts_with(uid: int) -> tuple[str, ...]:
     """Every local account with this uid."""
-    return tuple(entry.pw_name for entry in pwd.getpwall() if entry.pw_uid == uid)
+    now = PASSWD.stat()
+    return _by_uid((now.st_ino, now.st_mtime_ns, now.st_size)).get(uid, ())
+
+
+@lru_cache(maxsize=1)
+def _by_uid(stamp: tuple[int, ...]) -> Mapping[int, tuple[str, ...]]:
+    """All accounts, read once for many sites as long as the file stays what it was."""
+    found: dict[int, tuple[str, ...]] = {}
+    for entry in pwd.getpwall():
+        found[entry.pw_uid] = (*found.get(entry.pw_uid, ()), entry.pw_name)
+    return found
 
 
 def origin(site: Site, key: str) -> str:

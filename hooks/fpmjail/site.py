@@ -8,6 +8,7 @@ hides another.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -334,6 +335,21 @@ def naming(layout: Layout, word: str, beside: str = "") -> list[Site]:
             if path.parent.name != beside and f'"{word}"'.encode() in path.read_bytes():
                 found.append(load(path))
     return found
+
+
+def of_users(layout: Layout) -> Mapping[str, tuple[Site, ...]]:
+    """The sites by their account, for those who want to know it of many."""
+    found: dict[str, list[Site]] = {}
+    for site in installed(layout)[0]:
+        found.setdefault(site.user.name, []).append(site)
+    return {user: tuple(sites) for user, sites in found.items()}
+
+
+def sharers(layout: Layout, site: Site, users: Mapping[str, tuple[Site, ...]] | None) -> list[Site]:
+    """The other sites that may have the account of this one; `users` is what `of_users` said, if that was asked."""
+    if users is None:
+        return naming(layout, site.user.name, beside=site.name)
+    return [other for other in users.get(site.user.name, ()) if other.name != site.name]
 
 
 def installed(layout: Layout) -> tuple[list[Site], list[SiteError]]:

@@ -13,20 +13,24 @@ from tests.bench.row import Aim, Bench, Compare, Line, Row
 from tests.lifecycle.server import Server
 
 SITES = 100
+PRIVATE = "jail: {mounts: private}\n"
 BOOT_SECONDS = 900.0
 
 
 def install(bench: Bench) -> Iterator[Line]:
     """One run of apt each, on a fresh server each time; the packages are there already."""
     debs = many.packages(bench, bench.some(SITES))
+    private = many.packages(bench, bench.some(SITES), PRIVATE)
     ours: list[float] = []
+    alone: list[float] = []
     empty: list[float] = []
     for _ in bench.rounds():
-        for packages, seconds in ((debs, ours), (many.empty_scripts(bench, debs), empty)):
+        for packages, seconds in ((debs, ours), (private, alone), (many.empty_scripts(bench, debs), empty)):
             with many.server(bench) as there:
                 seconds.append(installed(there, packages))
-    what = f"`apt install` of {len(debs)} sites in one run"
-    yield Line(what, "s", tuple(ours), "the same files, empty scripts", tuple(empty), Aim(Compare.TIMES, 3))
+    what, rival = f"`apt install` of {len(debs)} sites in one run", "the same files, empty scripts"
+    yield Line(what, "s", tuple(ours), rival, tuple(empty), Aim(Compare.TIMES, 3))
+    yield Line(f"{what}, `jail.mounts: private`", "s", tuple(alone), rival, tuple(empty), Aim(Compare.TIMES, 3))
 
 
 def installed(there: Server, debs: list[Path]) -> float:

@@ -396,7 +396,7 @@ def test_a_new_pool_that_fpm_refuses_is_named_by_what_fpm_says(monkeypatch: pyte
 
 def test_who_waits_for_many_sites_is_told_every_few_seconds_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 1000, 4))
-    monkeypatch.setattr(starting.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("fpmjail.starting.time.monotonic", lambda: next(clock))
     said: list[str] = []
     assert list(starting.counted(range(8), 8, said.append)) == list(range(8))
     assert said == [f"PHP was started for {number} of 8 sites" for number in (3, 6)]
