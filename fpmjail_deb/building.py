@@ -25,7 +25,7 @@ from pathlib import Path
 
 from fpmjail_deb import names, references
 from fpmjail_deb.contents import PackagePlan
-from fpmjail_deb.deb import build_packages, read_package, sweep
+from fpmjail_deb.deb import MEMORY_HINT, build_packages, read_package, sweep
 from fpmjail_deb.errors import BuildError, OutputError, Problem
 from fpmjail_deb.plan import plan
 from fpmjail_deb.published import Published, built_at, same_content
@@ -81,13 +81,23 @@ def build_all(orders: Sequence[Order], jobs: int) -> Iterator[Result]:
 
     Raises OutputError if the processes that build were killed.
     """
-    size = max(1, min(AT_ONCE, len(orders) // (jobs * 4)))
-    batches = [orders[start : start + size] for start in range(0, len(orders), size)]
+    batches = batched(orders, max(1, min(AT_ONCE, len(orders) // (jobs * 4))))
     results = _in_processes(batches, jobs) if jobs > 1 and len(batches) > 1 else map(fulfil, batches)
     for result in chain.from_iterable(results):
         yield result
         if result.ends_all:
             return
+
+
+def batched(orders: Sequence[Order], size: int) -> list[list[Order]]:
+    """Return orders in batches of so many, in their order; one that brings code along, which can be large, alone."""
+    batches: list[list[Order]] = []
+    for order in orders:
+        alone = order.site.code is not None
+        if alone or not batches or len(batches[-1]) == size or batches[-1][-1].site.code is not None:
+            batches.append([])
+        batches[-1].append(order)
+    return batches
 
 
 def _in_processes(batches: Sequence[Sequence[Order]], jobs: int) -> Iterator[list[Result]]:
@@ -96,7 +106,7 @@ def _in_processes(batches: Sequence[Sequence[Order]], jobs: int) -> Iterator[lis
     try:
         yield from pool.map(fulfil, batches)
     except BrokenProcessPool:
-        raise OutputError("a process that builds was killed", "is there enough memory? try fewer with -j") from None
+        raise OutputError("a process that builds was killed", MEMORY_HINT) from None
     finally:
         pool.shutdown(cancel_futures=True)
 

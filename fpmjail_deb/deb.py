@@ -45,6 +45,8 @@ WORKSHOP = ".fpmjail-deb-"
 MEMORY = Path("/dev/shm")
 """A file system in memory, shm_overview(7)."""
 
+MEMORY_HINT = "is there enough memory? try fewer with -j"
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -202,14 +204,18 @@ def _run_dpkg_deb(staged: Sequence[_Staged]) -> None:
         # Nobody reads what the shell says; of Python's files none is open in it anyway (PEP 446).
         shell = sh.sh(
             "-c", BUILD_EACH, "sh", *each,
-            _env=environment, _bg=True, _new_session=True, _no_out=True, _no_err=True, _tty_out=False, _close_fds=False,
+            _env=environment, _bg=True, _bg_exc=False, _new_session=True,
+            _no_out=True, _no_err=True, _tty_out=False, _close_fds=False,
         )  # fmt: skip
     except sh.CommandNotFound as error:
         raise BuildError("dpkg-deb is not installed", "install the package dpkg") from error
     try:
         shell.wait()
+    except sh.ErrorReturnCode as error:
+        raise BuildError(f"the shell that starts dpkg-deb was killed: {type(error).__name__}", MEMORY_HINT) from None
     except BaseException:
-        shell.kill_group()
+        with suppress(ProcessLookupError):
+            shell.kill_group()
         raise
 
 

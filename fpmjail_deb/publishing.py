@@ -7,6 +7,7 @@ Whatever ends it before, what was served is still served; whatever ends it after
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -76,12 +77,20 @@ def _stage(there: Path, incoming: Path | None, target: Path, package: Package) -
     """Put a package into the workshop: from where it comes, or the one that the pool has kept."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if incoming:
+        if there.is_file() and not same(there, package.sha256):
+            hint = "raise its version: an epoch is no part of the name, and going back needs the other one"
+            raise BuildError(f"{package} has the file name of another package that is kept, {there}", hint)
         shutil.copyfile(incoming, target)
         target.chmod(0o644)
     elif there.is_file():
         os.link(there, target)
     else:
         raise BuildError(f"{there} is gone, and {package} cannot be published without it", "publish it again")
+
+
+def same(file: Path, sha256: str) -> bool:
+    """Return whether a file has this content."""
+    return hashlib.sha256(file.read_bytes()).hexdigest() == sha256
 
 
 def _fill_pool(archive: Archive, staged: Path) -> None:

@@ -75,7 +75,7 @@ UID: Field[int | None] = Field(
     rules.whole_number(100, 59999),
     "A fixed user and group number, for servers that share files.",
     example="4001",
-    otherwise="a free system number from 300 to 999, then one from 52000 to 59999",
+    otherwise="a free system number from 300 to 999, then one from 30000 to 37999",
 )
 ISOLATION: Field[Isolation] = Field(
     "isolation",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Is an installed site whole? Its probes ask from inside, the golden rules look from outside.
 
-`check` gathers, lets the judges (judges.py) judge, and changes nothing. What is the same for several sites is looked at
-once for all of them.
+`check` gathers, lets the judges (judges.py) judge, and changes nothing but who is awake (waking.py). What is the same
+for several sites is looked at once for all of them.
 """
 
 from __future__ import annotations

@@ -57,6 +57,7 @@ def configure_all(layout: Layout, tellers: Mapping[str, Say]) -> Failures:
     failures: Failures = {}
     known = looked_at(layout, tellers, failures)
     placed = each(lambda one: place(layout, one), known, failures)
+    files.make_run(layout.run)
     with files.lock(layout.lock_file):
         up = bring_up(layout, placed, failures)
         for one in known:

@@ -14,6 +14,7 @@ import stat
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from fpmjail import mounts
@@ -29,11 +30,13 @@ HARMLESS_DELETED = ("/dev/zero", "/memfd:", "/SYSV", "/[")
 
 @dataclass(frozen=True, slots=True)
 class WebServer:
-    """The account of Apache and nginx, -1 where it is missing; `members` are what /etc/group adds to its group."""
+    """The account of Apache and nginx, -1 where it is missing; `members` are what /etc/group adds to its group, and
+    `others` the accounts that have it as their own."""
 
     uid: int
     gid: int
     members: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +92,16 @@ class Visit:
     words: str
 
 
+@lru_cache(maxsize=1)
 def web_server() -> WebServer:
     """Who may speak to PHP."""
     try:
         group = grp.getgrnam(WEB_GROUP)
-        return WebServer(pwd.getpwnam(WEB_USER).pw_uid, group.gr_gid, tuple(group.gr_mem))
+        uid = pwd.getpwnam(WEB_USER).pw_uid
     except KeyError:
         return WebServer(-1, -1)
+    others = (one.pw_name for one in pwd.getpwall() if one.pw_gid == group.gr_gid and one.pw_uid not in (uid, ROOT))
+    return WebServer(uid, group.gr_gid, tuple(group.gr_mem), tuple(others))
 
 
 def entry(path: Path) -> Entry | None:

@@ -188,7 +188,7 @@ def _set_mode(descriptor: int, status: os.stat_result, mode: int) -> bool:
 def replace_file(path: Path, content: bytes, mode: int = 0o644, gid: int | None = None) -> bool:
     """Make `path` a file with this content by temporary name, fsync and rename; False if it already was.
 
-    `gid` None is this process's own group.
+    `gid` None is this process's own group, or that of a directory with the set-group-ID bit.
     """
     if _is_file(path, content, mode, gid):
         return False

@@ -51,7 +51,7 @@ def judge_parents(site: Site, chains: Iterable[Sequence[Entry]]) -> Finding:
     """Jail, image and socket: every directory above them must be root's, as above the base."""
     seen = {found.path: found for chain in chains for found in chain}
     wrong = [described(found) for found in seen.values() if exposed(found) or not stat.S_ISDIR(found.mode)]
-    fix = "chown root:root; chmod 0755"
+    fix = f"chown root:root; chmod 0755; for {site.paths.socket.parent}: systemd-tmpfiles --create fpmjail.conf"
     return ruled("files", "parents", wrong, "jail, image and socket lie in root's directories", fix)
 
 

@@ -387,10 +387,12 @@ def judge_socket(site: Site, found: Entry | None, server: WebServer) -> Finding:
         return good("socket", "owner", f"{WEB_USER} alone")
     if mode != 0o660 or (found.uid, found.gid) != (0, server.gid):
         return bad("socket", "owner", f"{described(found)}, gid {found.gid}", fix)
-    if not server.members:
+    if not (server.members or server.others):
         return good("socket", "owner", f"{WEB_USER} alone")
-    seen = f"members of its group may speak to PHP as {WEB_USER} may: {', '.join(server.members)}"
-    return warning("socket", "owner", seen, f"gpasswd --delete {server.members[0]} {WEB_USER}")
+    names = ", ".join((*server.members, *server.others))
+    added = [f"gpasswd --delete {name} {WEB_USER}" for name in server.members]
+    fixes = (*added, *(f"usermod --gid GROUP {name}" for name in server.others))
+    return warning("socket", "owner", f"as members of its group speak to PHP as {WEB_USER} does: {names}", fixes[0])
 
 
 def judge_account(site: Site, fault: places.SiteFault | None, passwd: str | None) -> tuple[Finding, ...]:

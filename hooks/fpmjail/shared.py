@@ -174,7 +174,8 @@ def mark(layout: Layout, version: str, fresh: Fresh) -> bool:
     place = place_of(layout, version, fresh.site)
     if place.exists():
         return False
-    for directory in (layout.run, layout.fresh_pools, place.parent):
+    files.make_run(layout.run)
+    for directory in (layout.fresh_pools, place.parent):
         files.make_directory(directory, 0, 0, 0o755)
     return files.replace_file(place, fresh.loaded.encode())
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from fpmjail import apparmor, files, fpm, handover, masters, probe, systemd, waking
+from fpmjail import apparmor, facts, files, fpm, handover, masters, probe, systemd, waking
 from fpmjail.arrival import Arrival, Failures, Say, attempt, each, kept, socket_fingerprint, unit_fingerprint
 from fpmjail.handover import Pids
 from fpmjail.layout import Layout
@@ -39,9 +39,11 @@ def start(layout: Layout, arrivals: Sequence[Arrival], failures: Failures) -> tu
 
 
 def close(one: Arrival) -> None:
-    """Stop what holds a socket that has another unit now."""
+    """Stop what holds a socket that has another unit now, or a group that keeps the web server out."""
     site = one.site
-    if one.before.socket not in ("", socket_fingerprint(site)):
+    there = facts.entry(site.paths.socket)
+    outdated = one.before.socket not in ("", socket_fingerprint(site))
+    if outdated or (there is not None and there.gid != facts.web_server().gid):
         systemd.systemctl("stop", site.units.service, *site.units.standbys, site.units.socket)
 
 

@@ -8,11 +8,10 @@ thousand sites at once would take all memory of many a server.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 
 from fpmjail import files, handover, systemd
-from fpmjail.handover import Pids
 from fpmjail.layout import Layout
 from fpmjail.site import Site
 
@@ -36,7 +35,7 @@ def allowed() -> int:
         return FEW
 
 
-def in_turns(layout: Layout, wanted: Sequence[Site]) -> Iterator[Sequence[Site]]:
+def in_turns(layout: Layout, wanted: Sequence[Site]) -> Generator[Sequence[Site]]:
     """Yield as many sites at a time as there is room for. If those are not all, those of a turn that were idle before
     are idle again after it."""
     size = allowed()
@@ -44,16 +43,26 @@ def in_turns(layout: Layout, wanted: Sequence[Site]) -> Iterator[Sequence[Site]]
         yield wanted
         return
     for start in range(0, len(wanted), size):
-        turn, before = wanted[start : start + size], systemd.up(*handover.PATTERNS)
-        yield turn
-        put_back(layout, turn, before)
+        turn = wanted[start : start + size]
+        sleeping = idle(layout, turn)
+        try:
+            yield turn
+        finally:
+            put_back(layout, sleeping)
 
 
-def put_back(layout: Layout, woken: Collection[Site], before: Pids) -> None:
-    """Let the sites that were idle before be idle again, but for those that are never to be (`idle_after: 0`)."""
+def idle(layout: Layout, sites: Iterable[Site]) -> tuple[Site, ...]:
+    """The sites that have no process now; not those that always are to have one (`idle_after: 0`)."""
+    pids, marks = systemd.up(*handover.PATTERNS), handover.leaving(layout)
+    able = (site for site in sites if site.php.idle_after and not site.shared)
+    return tuple(site for site in able if not handover.stand(site, pids, marks).serving)
+
+
+def put_back(layout: Layout, woken: Iterable[Site]) -> None:
+    """Let sites be idle that were before. The lock is taken: a hand-over is not to be disturbed."""
     with files.lock(layout.lock_file):
-        now, marks = systemd.up(*handover.PATTERNS), handover.leaving(layout)
-        for site in (site for site in woken if site.php.idle_after and not site.shared):
-            standing = handover.stand(site, now, marks)
-            if not handover.stand(site, before, marks).serving and standing.pid and standing.serving == standing.pid:
+        pids, marks = systemd.up(*handover.PATTERNS), handover.leaving(layout)
+        for site in woken:
+            standing = handover.stand(site, pids, marks)
+            if standing.serving == standing.pid != 0 and not standing.torn:
                 handover.rest(layout, site, standing.pid)

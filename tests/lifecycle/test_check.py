@@ -200,6 +200,11 @@ def test_accounts_in_the_group_of_the_web_server_are_named(server: Server) -> No
     assert found["level"] == "warning" and "games" in found["seen"], found
     server.shell(found["fix"])
     assert row(server, "socket", "owner")["level"] == "good"
+    server.shell("useradd --gid www-data upload")
+    found = row(server, "socket", "owner")
+    assert found["level"] == "warning" and "upload" in found["seen"], found
+    server.shell(found["fix"].replace("GROUP", "users"))
+    assert row(server, "socket", "owner")["level"] == "good"
 
 
 def test_a_run_directory_that_lost_its_group_is_mended_as_check_says(server: Server) -> None:
@@ -208,6 +213,9 @@ def test_a_run_directory_that_lost_its_group_is_mended_as_check_says(server: Ser
     found = row(server, "socket", "owner")
     assert found["level"] == "bad" and "gid 0" in found["seen"], found
     server.shell(found["fix"])
+    assert row(server, "socket", "owner")["level"] == "good"
+    server.shell(f"chmod 755 /run/fpmjail; chgrp root /run/fpmjail {SOCKET}")
+    server.run("fpmjail", "configure", "example")
     assert row(server, "socket", "owner")["level"] == "good"
     assert server.faults() == []
 

@@ -178,6 +178,15 @@ def test_what_no_publish_needs_any_more_goes_from_the_pool(
     assert faults(repository) == []
 
 
+def test_a_file_that_an_earlier_publish_needs_is_never_overwritten(repository: Published, tmp_path: Path) -> None:
+    repository.publish(deb(tmp_path / "first", "1.0+deb13"))
+    repository.publish("--remove", "site-a-jail")
+    said = fpmjail_deb("publish", repository.root, deb(tmp_path / "second", "1:1.0+deb13"), status=1).stderr
+    assert "has the file name of another package that is kept" in said and "raise its version" in said
+    assert repository.publish("--rollback", "2")["added"][0]["version"] == "1.0+deb13"
+    assert faults(repository) == []
+
+
 def test_a_package_is_taken_out_and_a_dry_run_changes_nothing(repository: Published, tmp_path: Path) -> None:
     repository.publish(deb(tmp_path, "1.0+deb13"))
     before = sorted(str(path) for path in repository.root.rglob("*"))

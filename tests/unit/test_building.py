@@ -146,6 +146,17 @@ def sites(number: int) -> list[Site]:
     return [replace(shop(), name=f"s{index}") for index in range(number)]
 
 
+def test_sites_that_bring_their_code_are_built_alone(tmp_path: Path) -> None:
+    plain, other, *_ = sites(2)
+    coded = replace(plain, name="coded", code="src")
+    asked = (plain, other, plain, coded, coded, other)
+    orders = [Order(site, ("trixie",), (), tmp_path, EPOCH, NOON) for site in asked]
+    batches = building.batched(orders, 2)
+    assert [[one.site.name for one in batch] for batch in batches] == [
+        ["s0", "s1"], ["s0"], ["coded"], ["coded"], ["s1"],
+    ]  # fmt: skip
+
+
 def test_several_processes_give_their_results_in_order(tmp_path: Path) -> None:
     orders = [Order(site, ("trixie",), (), tmp_path, EPOCH, NOON) for site in sites(5)]
     results = list(build_all(orders, jobs=2))

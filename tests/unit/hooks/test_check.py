@@ -344,6 +344,9 @@ def test_who_is_in_the_group_of_the_web_server_may_speak_to_php_as_well_and_is_n
     told = judges.judge_socket(SITE, found, WebServer(WEB, WEB, ("deploy", "backup")))
     assert told.level is Level.WARNING and "deploy, backup" in told.seen
     assert told.fix == "gpasswd --delete deploy www-data"
+    told = judges.judge_socket(SITE, found, WebServer(WEB, WEB, others=("upload",)))
+    assert told.level is Level.WARNING and "upload" in told.seen
+    assert told.fix == "usermod --gid GROUP upload"
 
 
 def test_the_account_is_the_site_s_alone_inside_and_outside() -> None:

@@ -70,6 +70,30 @@ def test_of_more_sites_those_that_were_idle_are_idle_again(tmp_path: Path, monke
     assert server.rested == ["a", "c"]
 
 
+def test_a_busy_site_whose_master_was_replaced_meanwhile_stays_awake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(monkeypatch, tmp_path, 1, "a")
+    turns = waking.in_turns(server.layout, [site("a"), site("b")])
+    next(turns)
+    server.layout.leaving.mkdir()
+    (server.layout.leaving / UNITS["a"]).write_text("1")  # a hand-over told the first master to end
+    server.up[UNITS["a"]] = 2
+    server.up[UNITS["b"]] = 3
+    assert [[one.name for one in turn] for turn in turns] == [["b"]]
+    assert server.rested == []
+
+
+def test_sites_sleep_again_when_the_look_at_them_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(monkeypatch, tmp_path, 1)
+    turns = waking.in_turns(server.layout, [site("a"), site("b")])
+    (first,) = next(turns)
+    server.up[first.units.service] = 1
+    with pytest.raises(RuntimeError):
+        turns.throw(RuntimeError())
+    assert server.rested == ["a"]
+
+
 def test_a_site_that_is_never_to_be_idle_stays_awake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server(monkeypatch, tmp_path, 1)
     assert server.look(site("a", idle_after=0), site("b")) == [["a"], ["b"]]
