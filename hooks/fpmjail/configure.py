@@ -53,13 +53,17 @@ def configure(layout: Layout, name: str, say: Say) -> None:
 
 
 def configure_all(layout: Layout, tellers: Mapping[str, Say]) -> Failures:
-    """Make sites true on this host, each with whom to tell about it; returns what keeps sites from that."""
+    """Make sites true on this host, each with whom to tell about it; returns what keeps sites from that.
+
+    Who is told of the first one waits, and is told how far all are.
+    """
     failures: Failures = {}
+    progress = next(iter(tellers.values()))
     known = looked_at(layout, tellers, failures)
     placed = each(lambda one: place(layout, one), known, failures)
     files.make_run(layout.run)
     with files.lock(layout.lock_file):
-        up = bring_up(layout, placed, failures)
+        up = bring_up(layout, placed, failures, progress)
         for one in known:
             if one.site.name in failures and one.known is None:
                 takedown.withdraw(layout, one.site)
@@ -116,13 +120,13 @@ def shared_base(site: Site) -> Path:
     return Layout().chroot(site.name) / "var/www" / site.name
 
 
-def bring_up(layout: Layout, arrivals: Sequence[Arrival], failures: Failures) -> tuple[Arrival, ...]:
+def bring_up(layout: Layout, arrivals: Sequence[Arrival], failures: Failures, progress: Say) -> tuple[Arrival, ...]:
     """The steps that need the lock, in their order; returns those that went through all of them."""
     images: dict[str, Manifest] = {}
     with_image = each(lambda one: imaged(layout, one, images), arrivals, failures)
     made = each(lambda one: furnish(layout, one), with_image, failures)
     mounted = mounting.mount(layout, made, failures)
-    running = run_php(layout, mounted, failures)
+    running = run_php(layout, mounted, failures, progress)
     results = web.apply_all(layout, [(one.site, one.on) for one in running])
     served = kept(((one.site, hosted(one, results[one.site.name])) for one in running), failures)
     return each(lambda one: beside_the_web(layout, one), served, failures)
@@ -176,12 +180,12 @@ def furnish(layout: Layout, one: Arrival) -> Arrival:
     return one
 
 
-def run_php(layout: Layout, arrivals: Sequence[Arrival], failures: Failures) -> tuple[Arrival, ...]:
+def run_php(layout: Layout, arrivals: Sequence[Arrival], failures: Failures, progress: Say) -> tuple[Arrival, ...]:
     """Prove what PHP-FPM is told, and start it unless the site is switched off or nothing may be started here."""
     told = each(lambda one: applied(layout, one), arrivals, failures)
     dedicated = [one for one in told if one.started and not one.site.shared]
     others = [one for one in told if not (one.started and not one.site.shared)]
-    return (*starting.start(layout, dedicated, failures), *each(leave, others, failures))
+    return (*starting.start(layout, dedicated, failures, progress), *each(leave, others, failures))
 
 
 def applied(layout: Layout, one: Arrival) -> Arrival:

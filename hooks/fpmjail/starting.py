@@ -24,7 +24,7 @@ T = TypeVar("T")
 PROGRESS = 10.0  # seconds
 
 
-def start(layout: Layout, arrivals: Sequence[Arrival], failures: Failures) -> tuple[Arrival, ...]:
+def start(layout: Layout, arrivals: Sequence[Arrival], failures: Failures, progress: Say) -> tuple[Arrival, ...]:
     """Start, reload or restart what has changed, and prove that PHP answers. For dedicated sites."""
     if not arrivals:
         return ()
@@ -35,7 +35,7 @@ def start(layout: Layout, arrivals: Sequence[Arrival], failures: Failures) -> tu
     listening = listen_each(arrivals, failures)
     pids, marks = systemd.up(*handover.PATTERNS), handover.leaving(layout)
     ready = each(lambda one: take_over(layout, one, pids, marks), listening, failures)
-    return prove_each(layout, ready, failures)
+    return prove_each(layout, ready, failures, progress)
 
 
 def close(one: Arrival) -> None:
@@ -97,7 +97,7 @@ def take_over(layout: Layout, one: Arrival, pids: Pids, marks: Pids) -> Arrival:
     return one
 
 
-def prove_each(layout: Layout, arrivals: Sequence[Arrival], failures: Failures) -> tuple[Arrival, ...]:
+def prove_each(layout: Layout, arrivals: Sequence[Arrival], failures: Failures, progress: Say) -> tuple[Arrival, ...]:
     """The first request to each, several at once: a start waits for systemd as long as it computes.
 
     Of new sites no more stay awake than memory has room for.
@@ -119,7 +119,7 @@ def prove_each(layout: Layout, arrivals: Sequence[Arrival], failures: Failures) 
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(max(masters.AT_ONCE, os.cpu_count() or 1)) as pool:
-        results = counted(pool.map(asked, arrivals), len(arrivals), arrivals[0].say)
+        results = counted(pool.map(asked, arrivals), len(arrivals), progress)
         return kept(zip((one.site for one in arrivals), results, strict=True), failures)
 
 

@@ -389,7 +389,7 @@ def test_a_new_pool_that_fpm_refuses_is_named_by_what_fpm_says(monkeypatch: pyte
     monkeypatch.setattr(probe, "run", lambda *_: failed)
     monkeypatch.setattr(fpm, "own_fault", lambda site: "pool.conf:3: unknown entry 'x'")
     failures: Failures = {}
-    assert starting.prove_each(Layout(), [arriving("a"), arriving("b")], failures) == ()
+    assert starting.prove_each(Layout(), [arriving("a"), arriving("b")], failures, print) == ()
     assert all("PHP-FPM refuses the pool" in str(failures[name]) for name in "ab")
     assert isinstance(failures["a"], SiteFault) and "unknown entry 'x'" in str(failures["a"])
 
