@@ -77,12 +77,12 @@ def due(site: Site, rest: Rest, clock: float) -> bool:
 
 def tend(layout: Layout, clock: float) -> tuple[str, ...]:
     """One look at all sites that run; what is in the way of something."""
-    pids = systemd.up(*handover.PATTERNS)
-    if not pids and not layout.leaving.is_dir():
+    if not systemd.up(*handover.PATTERNS) and not layout.leaving.is_dir():
         layout.idle_file.unlink(missing_ok=True)
         return ()
     files.make_run(layout.run)
     with files.lock(layout.lock_file):
+        pids = systemd.up(*handover.PATTERNS)  # anew: a refresh that had the lock puts new masters there
         running = tuple(known(layout, pids))
         faults = handover.settle(layout, running, pids)
         stop_idle(layout, running, pids, clock)

@@ -217,3 +217,14 @@ def test_a_clock_that_was_set_since_systemd_read_its_units_tells_nothing_about_w
 @pytest.mark.parametrize("text", ["", "n/a", "Fri 2026-11-27 05:53:55 CET", "Fri 2026-99-27 05:53:55 UTC"])
 def test_a_time_that_cannot_be_read_is_none(text: str) -> None:
     assert systemd.moment(text) == 0.0
+
+
+def test_masters_are_those_that_are_up_when_the_lock_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+    answers = iter([{"site-a-jail.service": 1}, {"site-a-jail.service": 2}])
+    (tmp_path / "run/fpmjail").mkdir(parents=True)
+    monkeypatch.setattr(systemd, "up", lambda *patterns: next(answers))
+    monkeypatch.setattr(handover, "settle", lambda layout, running, pids: {})
+    monkeypatch.setattr(idle, "stop_idle", lambda layout, running, pids, clock: seen.append(pids))
+    idle.tend(Layout(tmp_path), 0.0)
+    assert seen == [{"site-a-jail.service": 2}]
