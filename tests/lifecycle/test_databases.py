@@ -79,12 +79,12 @@ def reached(server: Server, site: str) -> bool:
     return own and "Peer authentication failed" in str(seen["other"])
 
 
-def all_reach(server: Server, patience: float = 60.0) -> None:
-    """Both sites do, in time."""
+def all_reach(server: Server, patience: float = 60.0) -> bool:
+    """Whether both sites do, in time."""
     deadline = time.monotonic() + patience
-    while not all(reached(server, site) for site in SITES):
-        assert time.monotonic() < deadline, [said(server, site) for site in SITES]
+    while not (there := all(reached(server, site) for site in SITES)) and time.monotonic() < deadline:
         time.sleep(0.5)
+    return there
 
 
 def levels(server: Server, site: str) -> dict[str, str]:
@@ -114,7 +114,7 @@ def test_servers_that_are_installed_later_are_reached_as_the_sites_own_role(serv
             "setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups",
             "createdb", "--owner", f"_site-{site}", f"_site-{site}",
         )  # fmt: skip
-    all_reach(server)
+    assert all_reach(server), [said(server, site) for site in SITES]
     for site in SITES:
         assert levels(server, site) == dict.fromkeys(SERVERS, "good")
         assert server.faults(site) == []
@@ -122,14 +122,14 @@ def test_servers_that_are_installed_later_are_reached_as_the_sites_own_role(serv
 
 def test_a_restart_of_the_servers_is_survived(server: Server) -> None:
     server.shell("systemctl restart postgresql redis-server mariadb")
-    all_reach(server)
+    assert all_reach(server), [said(server, site) for site in SITES]
 
 
 def test_a_reinstall_of_the_servers_is_survived(server: Server) -> None:
     server.shell("systemctl stop postgresql redis-server; rm -rf /run/postgresql /run/redis")
     server.apt("install", "--reinstall", "redis-server", "postgresql-common")
     server.shell("systemd-tmpfiles --create; systemctl restart postgresql redis-server")
-    all_reach(server)
+    assert all_reach(server), [said(server, site) for site in SITES]
 
 
 def test_a_reinstall_of_mariadb_is_survived(server: Server) -> None:
@@ -137,14 +137,14 @@ def test_a_reinstall_of_mariadb_is_survived(server: Server) -> None:
     before = server.run("stat", "-c", "%i", "/run/mysqld").stdout
     words = server.apt("install", "--reinstall", "mariadb-server").output
     assert "1 reinstalled" in words, words
-    all_reach(server)
+    assert all_reach(server), [said(server, site) for site in SITES]
     server.shell("apt-get -y remove mariadb-server; rm -rf /run/mysqld")
     for site in SITES:
         assert "No such file or directory" in str(said(server, site)["mysqli"]) or "refused" in str(said(server, site))
         assert levels(server, site)["mysql"] == "warning"
     server.install("mariadb-server")
     server.run("systemctl", "start", "mariadb")
-    all_reach(server)
+    assert all_reach(server), [said(server, site) for site in SITES]
     assert server.run("stat", "-c", "%i", "/run/mysqld").stdout != before
 
 
