@@ -117,7 +117,7 @@ def look(layout: Layout, wanted: Sequence[Site]) -> Seen:
     services = own if len(wanted) <= FEW else {*handover.PATTERNS, *debians}
     uids = {_ids(site.user.name, site.user.group)[0] for site in wanted}
     up = systemd.up(*sorted(services)) if systemd.running() else {}
-    users = sites.of_users(layout) if len(wanted) > 1 else None
+    users = sites.by_user(layout) if len(wanted) > 1 else None
     return Seen(up, facts.processes_of(uids - {-1}), mounts.current(), users)
 
 
@@ -167,7 +167,7 @@ def check_running(layout: Layout, site: Site, seen: Seen | None = None) -> tuple
     uid, _ = _ids(site.user.name, site.user.group)
     seen = seen or look(layout, (site,))
     master = facts.master(handover.stand(site, seen.services, handover.leaving(layout)).serving)
-    others = sites.sharers(layout, site, seen.users)
+    others = sites.with_same_user(layout, site, seen.users)
     found = places.account(site.user.name)
     fault = places.account_fault(site, found, places.accounts_with(found.uid) if found else (), others)
     return (

@@ -74,13 +74,13 @@ def configure_all(layout: Layout, tellers: Mapping[str, Say]) -> Failures:
 def looked_at(layout: Layout, tellers: Mapping[str, Say], failures: Failures) -> tuple[Arrival, ...]:
     """The sites that can be configured at all."""
     arrivals = []
-    users = sites.of_users(layout) if len(tellers) > 1 else None
+    users = sites.by_user(layout) if len(tellers) > 1 else None
     for name, say in tellers.items():
         try:
             site = sites.load(layout.sites / name / "site.json")
             before = state.read(layout, name)
             refuse_another_isolation(site, before)
-            owner = places.check_account(site, sites.sharers(layout, site, users))
+            owner = places.check_account(site, sites.with_same_user(layout, site, users))
             arrivals.append(Arrival(site, owner, before, surroundings(site), say))
         except (SiteFault, sites.SiteError) as fault:
             failures[name] = fault

@@ -42,6 +42,11 @@ class Standing:
         return bool(self.standbys and self.pid and not self.leaving)
 
     @property
+    def alone(self) -> bool:
+        """Whether the first one, and nobody else, takes new requests: then it can be put to rest."""
+        return self.serving == self.pid != 0 and not self.torn
+
+    @property
     def serving(self) -> int:
         """The process id of the master that takes new requests, 0 when none does; of two, the one that may be old."""
         if self.standbys and not self.torn:

@@ -105,9 +105,7 @@ def stop_idle(layout: Layout, running: Iterable[Site], pids: Mapping[str, int], 
     """Remember how long each site has rested, and stop those that have long enough."""
     marks = handover.leaving(layout)
     standing = {site.name: (site, handover.stand(site, pids, marks)) for site in running if site.php.idle_after}
-    alone = {
-        name: (site, one.pid) for name, (site, one) in standing.items() if one.serving == one.pid != 0 and not one.torn
-    }
+    alone = {name: (site, one.pid) for name, (site, one) in standing.items() if one.alone}
     in_flight = connections(Path("/proc/net/unix").read_text())
     busy = [name for name, (site, _) in alone.items() if in_flight.get(str(site.paths.socket))]
     rests = remember(recall(layout), {name: counted(pid) for name, (_, pid) in alone.items()}, busy, clock)

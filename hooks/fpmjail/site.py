@@ -337,7 +337,7 @@ def naming(layout: Layout, word: str, beside: str = "") -> list[Site]:
     return found
 
 
-def of_users(layout: Layout) -> Mapping[str, tuple[Site, ...]]:
+def by_user(layout: Layout) -> Mapping[str, tuple[Site, ...]]:
     """The sites by their account, for those who want to know it of many."""
     found: dict[str, list[Site]] = {}
     for site in installed(layout)[0]:
@@ -345,8 +345,8 @@ def of_users(layout: Layout) -> Mapping[str, tuple[Site, ...]]:
     return {user: tuple(sites) for user, sites in found.items()}
 
 
-def sharers(layout: Layout, site: Site, users: Mapping[str, tuple[Site, ...]] | None) -> list[Site]:
-    """The other sites that may have the account of this one; `users` is what `of_users` said, if that was asked."""
+def with_same_user(layout: Layout, site: Site, users: Mapping[str, tuple[Site, ...]] | None) -> list[Site]:
+    """The other sites that may have the account of this one; `users` is what `by_user` said, if that was asked."""
     if users is None:
         return naming(layout, site.user.name, beside=site.name)
     return [other for other in users.get(site.user.name, ()) if other.name != site.name]

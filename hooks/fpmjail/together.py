@@ -25,7 +25,7 @@ from fpmjail.site import Site
 PATTERN = "site-*-jail"
 BEING_CONFIGURED, WAITING = "half-configured", "unpacked"
 SHARE = "/usr/share/fpmjail"
-NUMBERS = ("system-accounts.conf", "further-accounts.conf")
+RANGES = ("system-accounts.conf", "further-accounts.conf")
 ALL = frozenset({"--pending", "-a"})
 
 
@@ -113,7 +113,7 @@ def prepare(layout: Layout, waiting: Sequence[Package]) -> None:
 
 def make_accounts(users: Mapping[str, str]) -> None:
     """Make the accounts of some packages, by name. systemd-sysusers(8) ends well even when it has no number left."""
-    for numbers in NUMBERS:
+    for numbers in RANGES:
         lacking = [f"{package}.conf" for package, user in users.items() if places.account(user) is None]
         if lacking and not systemd.run(["systemd-sysusers", f"{SHARE}/{numbers}", *lacking]).good:
             for one in lacking:

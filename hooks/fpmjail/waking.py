@@ -64,5 +64,5 @@ def put_back(layout: Layout, woken: Iterable[Site]) -> None:
         pids, marks = systemd.up(*handover.PATTERNS), handover.leaving(layout)
         for site in woken:
             standing = handover.stand(site, pids, marks)
-            if standing.serving == standing.pid != 0 and not standing.torn:
+            if standing.alone:
                 handover.rest(layout, site, standing.pid)
