@@ -45,9 +45,9 @@ HOST = """\
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What both machines see as /srv."""
-    return tmp_path_factory.mktemp("machines")
+def place(release: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What both machines see as /srv: a new one for each release, though one process may try both."""
+    return tmp_path_factory.mktemp(f"machines-{release}-")
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from tests.package.parsers import SEEN_AS, RealParsers
 
 
 @pytest.fixture(scope="module")
-def exchange(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory that the containers of the module see as /srv/exchange."""
-    directory = tmp_path_factory.mktemp("exchange")
+def exchange(release: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that the containers of the module see as /srv/exchange; one for each release."""
+    directory = tmp_path_factory.mktemp(f"exchange-{release}-")
     directory.chmod(0o755)
     return directory
 
