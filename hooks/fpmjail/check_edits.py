@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fpmjail import facts, systemd
+from fpmjail import systemd, walk
 from fpmjail.facts import Entry
 from fpmjail.finding import Finding, good, listed, origin, warning
 from fpmjail.judges import described, exposed
@@ -78,5 +78,9 @@ def code(layout: Layout, site: Site) -> tuple[Entry, ...]:
         lines = layout.host(f"/{LISTS}/{site.package}.list").read_text(errors="surrogateescape").splitlines()
     except OSError:
         return ()
-    names = [line for line in lines if line == root or line.startswith(f"{root}/")]
-    return tuple(found for name in names if (found := facts.entry(layout.host(name))))
+    names: dict[str, list[str]] = {}
+    for line in lines:
+        if line == root or line.startswith(f"{root}/"):
+            directory, _, name = line.rpartition("/")
+            names.setdefault(directory, []).append(name)
+    return tuple(found for place, own in names.items() for found in walk.named(layout.host(place), own))

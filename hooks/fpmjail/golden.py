@@ -42,7 +42,8 @@ def judge_planted(site: Site, seen: Planted) -> Finding:
 
     In the jail neither works; outside, whoever runs such a file lends the site's rights, or the site theirs.
     """
-    count = f"{seen.looked} names" if seen.complete else f"the first {seen.looked} names"
+    names = "1 name" if seen.looked == 1 else f"{seen.looked} names"
+    count = names if seen.complete else f"the first {names}"
     fix = f"look who put it there, then: chmod u-s,g-s, or delete it; fpmjail never touches the data of {site.name}"
     return ruled("files", "planted", [described(found) for found in seen.dangerous], f"none in {count}", fix)
 

@@ -64,6 +64,12 @@ def mapped(pid: int) -> frozenset[str]:
         return frozenset()
 
 
+def left_behind(layout: Layout) -> set[str]:
+    """The generations of masters that end with their last request: until then PHP may go where a link led before
+    (realpath_cache_ttl)."""
+    return {generation for pid in handover.leaving(layout).values() for generation in mapped(pid)}
+
+
 def outdated(masters: Iterable[Master], generation: str) -> tuple[Master, ...]:
     """The masters of dedicated sites that map anything but this generation; with the server's own /usr nobody knows."""
     dedicated = (master for master in masters if not master.site.shared)

@@ -115,15 +115,20 @@ def settle(task: Task, current: str) -> Outcome:
     behind = masters.outdated(masters.using(task.layout, task.sites, task.profile.id), current)
     stuck = masters.reload(task.layout, behind, current)
     if not stuck:
-        finish(task, {current, *remembered(task)})
+        finish(task, {current})
     return task.kept(Decision.CURRENT, *blame(stuck))
 
 
 def finish(task: Task, keep: set[str]) -> None:
     """The switch is complete: drop generations that nobody needs, and what a killed run left of one; unmark it last."""
-    image.prune(task.layout, task.profile.id, keep)
+    image.prune(task.layout, task.profile.id, keep | in_use(task))
     image.sweep(task.layout, task.profile.id)
     task.pending.unlink(missing_ok=True)
+
+
+def in_use(task: Task) -> set[str]:
+    """The generations beside `current` that PHP may still look into."""
+    return remembered(task) | masters.left_behind(task.layout)
 
 
 def remembered(task: Task) -> set[str]:
@@ -168,7 +173,7 @@ def refuse(task: Task, manifest: Manifest, faults: tuple[str, ...], decision: De
     )
     if task.mode.final:
         holds.write(task.layout, task.profile.id, manifest.digest, "; ".join(faults))
-    image.prune(task.layout, task.profile.id, {manifest.digest})
+    image.prune(task.layout, task.profile.id, {manifest.digest, *in_use(task)})
     return outcome
 
 
@@ -193,7 +198,7 @@ def switch(task: Task, manifest: Manifest, warnings: tuple[str, ...]) -> Outcome
         return go_back(task, before, manifest, stuck)
     holds.clear(task.layout, task.profile.id)
     if not lost:  # else the next run tries their reload again
-        finish(task, {manifest.digest, *filter(None, (before,)), *remembered(task)})
+        finish(task, {manifest.digest, *filter(None, (before,))})
     words = (*describe(old, manifest), *warnings, *blame(stuck))
     return Outcome(task.profile.id, Decision.SWITCH, before, manifest.digest, words)
 

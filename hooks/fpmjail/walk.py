@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,13 +35,31 @@ def below(root: Path, enter: Enter = lambda entry: True) -> Iterator[Entry]:
         os.close(descriptor)
 
 
+def named(directory: Path, names: Iterable[str]) -> tuple[Entry, ...]:
+    """Some names of a directory, as far as they are there; nothing when a link stands on the way to it."""
+    try:
+        descriptor = files.open_directory(directory)
+    except (OSError, files.UnsafePath):
+        return ()
+    try:
+        return tuple(found for name in names if (found := _entry(descriptor, name, f"{directory}/{name}")))
+    finally:
+        os.close(descriptor)
+
+
+def _entry(directory: int, name: str, path: str) -> Entry | None:
+    try:
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except OSError:
+        return None
+    return Entry(path, status.st_mode, status.st_uid, status.st_gid)
+
+
 def _below(directory: int, path: str, enter: Enter, depth: int) -> Iterator[Entry]:
     for name in _names(directory):
-        try:
-            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        except OSError:
+        found = _entry(directory, name, f"{path}/{name}")
+        if found is None:
             continue
-        found = Entry(f"{path}/{name}", status.st_mode, status.st_uid, status.st_gid)
         yield found
         if stat.S_ISDIR(found.mode) and depth < DEEPEST and enter(found):
             yield from _inside(directory, name, found.path, enter, depth)

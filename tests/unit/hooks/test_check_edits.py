@@ -72,3 +72,17 @@ def test_the_names_are_those_that_dpkg_has_unpacked_in_the_document_root(tmp_pat
     found = check_edits.code(layout, SITE)
     assert [entry.path for entry in found] == [f"{tmp_path}{ROOT}", f"{tmp_path}{ROOT}/lib"]
     assert check_edits.code(Layout(tmp_path / "none"), SITE) == ()
+
+
+def test_no_name_is_looked_at_through_a_link(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    (tmp_path / "var/lib/dpkg/info").mkdir(parents=True)
+    lists = tmp_path / "var/lib/dpkg/info/site-example-jail.list"
+    lists.write_text("\n".join([ROOT, f"{ROOT}/lib", f"{ROOT}/lib/a.php"]) + "\n")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "a.php").write_text("")
+    root = tmp_path / ROOT.lstrip("/")
+    root.mkdir(parents=True)
+    (root / "lib").symlink_to(elsewhere)
+    assert [entry.path for entry in check_edits.code(layout, SITE)] == [str(root), f"{root}/lib"]

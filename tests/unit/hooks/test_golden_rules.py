@@ -70,6 +70,7 @@ def test_set_gid_directories_sockets_and_plain_files_of_a_site_are_its_own() -> 
     plain = (stat.S_IFDIR | 0o2775, stat.S_IFSOCK | 0o777, stat.S_IFIFO | 0o600, stat.S_IFREG | 0o666)
     assert not any(golden.lends(Entry("/x", mode, 990, 990)) for mode in plain)
     assert golden.judge_planted(SITE, Planted(100_000, False, ())).seen == "none in the first 100000 names"
+    assert golden.judge_planted(SITE, Planted(1, True, ())).seen == "none in 1 name"
 
 
 def process(**other: object) -> Process:

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The rule book of a refresh."""
 
+import mmap
+import os
 from pathlib import Path
 
 import pytest
 import world
 
 from fpmjail.image_build import SourceChanged
-from fpmjail.masters import generations
+from fpmjail.layout import Layout
+from fpmjail.masters import generations, left_behind
 from fpmjail.refresh import GOOD, Decision, Mode, Outcome, Task, line
 from fpmjail.renewal import Facts, decide, explain, look, run
 
@@ -91,3 +94,17 @@ def test_the_generations_that_a_master_maps_are_read_from_its_maps() -> None:
         "7f04-7f05 rw-p 0 00:01 14 /dev/zero (deleted)\n"
     )
     assert generations(maps) == {"aaaabbbbccccdddd", "1111222233334444"}
+
+
+def test_a_generation_stays_as_long_as_a_master_that_ends_with_its_last_request_maps_it(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    assert left_behind(layout) == set()
+    file = tmp_path / "0123456789abcdef/usr/lib.so"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"code")
+    layout.leaving.mkdir(parents=True)
+    (layout.leaving / "site-example-jail.service").write_text(f"{os.getpid()}")
+    (layout.leaving / "site-other-jail.service").write_text("4194305")  # beyond what the kernel gives
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ):
+        assert left_behind(layout) == {"0123456789abcdef"}
+    assert left_behind(layout) == set()
