@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """EFFECT: a repository's directory: what was decided once, what was published when, and who may write.
 
-    settings.json   what was decided once
-    history/        one file for each publish
-    public/         what a web server serves: dists, pool, the keyring packages
+settings.json   what was decided once
+history/        one file for each publish
+public/         what a web server serves: dists, pool, the keyring packages
 """
 
 from __future__ import annotations

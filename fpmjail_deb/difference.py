@@ -75,9 +75,7 @@ def _of_version(old: str, new: str) -> Iterator[str]:
         yield f"{new} is lower than {old}: apt installs it with --allow-downgrades only"
 
 
-def _of_units(
-    old: PackagePlan, new: PackagePlan, before: Mapping[str, Any], after: Mapping[str, Any]
-) -> Iterator[str]:
+def _of_units(old: PackagePlan, new: PackagePlan, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     if _at(before, "profile.id") != _at(after, "profile.id"):
         yield "the jail gets another image, built and tried first; then PHP starts anew, and requests wait for it"
     elif _contents(old, _units(before)) != _contents(new, _units(after)):

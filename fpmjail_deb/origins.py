@@ -39,9 +39,7 @@ class Origins:
 
     def table(self) -> dict[str, str]:
         """Return `file:line:column` of every given field, for site.json."""
-        return {
-            inert(key): f"{inert(place.file)}:{place.line}:{place.column}" for key, place in sorted(self.places)
-        }
+        return {inert(key): f"{inert(place.file)}:{place.line}:{place.column}" for key, place in sorted(self.places)}
 
 
 def origins(site: Site) -> Origins:

@@ -45,6 +45,10 @@ def test_ruff_finds_nothing() -> None:
     assert not faults(sys.executable, "-m", "ruff", "check", ".")
 
 
+def test_the_code_is_formatted() -> None:
+    assert not faults(sys.executable, "-m", "ruff", "format", "--check", ".")
+
+
 def test_mypy_finds_nothing_in_the_generator() -> None:
     assert not faults(sys.executable, "-m", "mypy", "--strict", "fpmjail_deb")
 

@@ -158,4 +158,3 @@ def _words(row: isolation.Row) -> str:
 def _counts(one: Met) -> str:
     counts = {fate: sum(row.fate is fate for row in one.rows) for fate in Fate}
     return ", ".join(f"{count} {fate.value}" for fate, count in counts.items() if count)
-

@@ -316,7 +316,7 @@ def test_a_changed_policy_of_imagemagick_reaches_the_running_master(server: Serv
     time.sleep(2)  # systemd watches the paths again only some time after their service has ended
     server.shell(
         "file=$(ls /etc/ImageMagick-*/policy.xml) && "
-        "sed 's,</policymap>,<policy domain=\"coder\" rights=\"none\" pattern=\"GIF\"/></policymap>,' $file "
+        'sed \'s,</policymap>,<policy domain="coder" rights="none" pattern="GIF"/></policymap>,\' $file '
         ">$file.new && mv $file.new $file"
     )
     current = "/var/lib/fpmjail/jails/example/.image/current"

@@ -154,8 +154,12 @@ def version_in_jail(server: Server, path: str) -> str:
 
 def test_ghostscript_draws_a_picture_and_pdftotext_reads_the_text(server: Server) -> None:
     gs = ["gs", "-q", "-dSAFER", "-dBATCH", "-dNOPAUSE"]
-    pdf = run(server, [*gs, "-sDEVICE=pdfwrite", "-o", "/tmp/a.pdf", "/tmp/a.ps"], files={"/tmp/a.ps": DRAWING},
-              made=("/tmp/a.pdf",))
+    pdf = run(
+        server,
+        [*gs, "-sDEVICE=pdfwrite", "-o", "/tmp/a.pdf", "/tmp/a.ps"],
+        files={"/tmp/a.ps": DRAWING},
+        made=("/tmp/a.pdf",),
+    )
     assert pdf.status == 0 and pdf.made[0].startswith(b"%PDF-"), pdf
     png = run(server, [*gs, "-sDEVICE=png16m", "-r50", "-o", "/tmp/a.png", "/tmp/a.pdf"], made=("/tmp/a.png",))
     assert png.status == 0 and png.made[0].startswith(b"\x89PNG") and len(png.made[0]) > 2000, png
@@ -316,4 +320,3 @@ def test_a_program_that_cannot_be_in_a_jail_is_refused_with_the_reason(server: S
     assert not said.good and words in said.output, said
     assert "correct `jail.programs` in refused.yaml (refused.yaml:8:" in said.output, said
     assert server.exists("/run/fpmjail/refused.sock") is False
-

@@ -77,9 +77,7 @@ def test_a_directory_that_cannot_be_written_is_told_once(workshop: Container) ->
         workshop.shell("umount /mnt/sealed")
     assert result.returncode == 1
     assert result.stderr.splitlines()[0].endswith("cannot be written: Read-only file system")
-    assert result.stderr.splitlines()[1:] == [
-        "fpmjail-deb: 0 packages made, 0 unchanged, 1 site failed, 2 not tried"
-    ]
+    assert result.stderr.splitlines()[1:] == ["fpmjail-deb: 0 packages made, 0 unchanged, 1 site failed, 2 not tried"]
 
 
 def test_the_shells_find_their_completion(workshop: Container) -> None:

@@ -34,9 +34,7 @@ def as_php_escapes(text: bytes) -> bytes:
     return b"'" + text.replace(b"'", b"'\\''") + b"'"
 
 
-parts = st.one_of(
-    plain, quotable.map(in_double_quotes), quotable.map(as_php_escapes), quotable.map(behind_backslashes)
-)
+parts = st.one_of(plain, quotable.map(in_double_quotes), quotable.map(as_php_escapes), quotable.map(behind_backslashes))
 words = st.lists(parts, min_size=1, max_size=4).map(b"".join).filter(lambda word: word != b"")
 redirections = st.sampled_from(
     (b"2>&1", b">/dev/null", b"2>/dev/null", b"</dev/null", b"0</dev/null", b">>/dev/null", b"1>&2", b">& 2",
@@ -86,7 +84,7 @@ def test_what_is_accepted_means_what_it_means_to_dash(shop: Workshop, line: byte
 @example(line=b"gs 2\\\n>/dev/null")
 @example(line=b"gs \\\n#")
 @example(line=b"gs ''~ a~b a#b")
-@example(line=b"gs \"\\\n\" \\")
+@example(line=b'gs "\\\n" \\')
 @example(line=b"gs 2'>'/dev/null \\2>/dev/null '2'>/dev/null")
 def test_any_line_is_refused_or_means_what_it_means_to_dash(shop: Workshop, line: bytes) -> None:
     ours = shop.restricted(line, 5)

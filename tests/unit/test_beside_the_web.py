@@ -52,7 +52,7 @@ def test_a_job_is_read() -> None:
         ("{name: a, schedule: daily, command: 'php a; php b'}", "a; is for a shell"),
         ("{name: a, schedule: daily, command: bin/a.php}", "if it is a script: php bin/a.php"),
         ("{name: a, schedule: daily, command: /var/www/shop/a}", "nothing is executable where the site can write"),
-        ("{name: a, schedule: daily, command: \"php 'a\"}", "found a quote that does not end"),
+        ('{name: a, schedule: daily, command: "php \'a"}', "found a quote that does not end"),
         ("{name: a, schedule: daily, command: []}", "expected a list of words, or one text"),
         ("{name: a, schedule: daily, command: '  '}", "found nothing"),
         ("{name: a, schedule: daily, command: php a, randomized_delay: 2d}", "randomized_delay: expected a time"),

@@ -43,8 +43,7 @@ COMMANDS = pytest.mark.parametrize("command", commands())
 def complete(*words: str, place: Path = HOUSE) -> list[str]:
     """What bash offers for the last of some words."""
     script = (
-        'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _fpmjail_deb; '
-        'printf "%s\\n" "${COMPREPLY[@]}"'
+        'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _fpmjail_deb; printf "%s\\n" "${COMPREPLY[@]}"'
     )
     arguments = ["bash", "--norc", "-c", script, "bash", str(BASH), "fpmjail-deb", *words]
     found = subprocess.run(arguments, cwd=place, capture_output=True, text=True, check=True)

@@ -17,9 +17,7 @@ def package_fixture() -> PackagePlan:
     return planned(shop())
 
 
-@pytest.mark.parametrize(
-    "path", ["/usr/x", "usr/../x", "usr//x", "usr/x/", ".", "", "srv/x", "lib/x", "usr/a\nb"]
-)
+@pytest.mark.parametrize("path", ["/usr/x", "usr/../x", "usr//x", "usr/x/", ".", "", "srv/x", "lib/x", "usr/a\nb"])
 def test_a_path_is_plain_and_in_a_place_of_packages(path: str) -> None:
     with pytest.raises(BuildError):
         File(path, b"")

@@ -93,8 +93,7 @@ def test_null_takes_away_an_entry_of_the_defaults(word: str) -> None:
 def test_null_without_an_entry_beneath_it_stays_a_mistake() -> None:
     write({"defaults.yaml": MAINTAINER, "a.yaml": described("a", "php: {settings: {memory_limit: null}}\n")})
     assert said("a.yaml") == [
-        "a.yaml:3:32: php.settings.memory_limit: expected one line of text, found nothing; "
-        'write "" for an empty text'
+        'a.yaml:3:32: php.settings.memory_limit: expected one line of text, found nothing; write "" for an empty text'
     ]
 
 

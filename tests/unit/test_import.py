@@ -115,7 +115,7 @@ def test_every_line_of_a_panels_pool_is_a_key_or_a_remark_or_what_the_package_ma
         key = line.partition("=")[0].strip()
         if key and key[0] not in ";[" and key not in POOL_SEEN_TO and f"{file.name}:{number}" not in described:
             lost.append(line)
-    assert lost in ([], ["security.limit_extensions = \".php\""]), described
+    assert lost in ([], ['security.limit_extensions = ".php"']), described
 
 
 def test_what_a_panels_virtual_host_has_for_other_programs_is_named() -> None:

@@ -185,7 +185,7 @@ def test_apache_tells_php_the_paths_of_inside_and_shows_nothing_else_of_the_chro
     assert [line for line in host if line.startswith('ProxyFCGISetEnvIf "') and "!" not in line] == [
         "ProxyFCGISetEnvIf \"reqenv('SCRIPT_FILENAME') =~ m#^(proxy:fcgi://[^/]+)/var/www/shop(/.*)$#\" "
         'SCRIPT_FILENAME "$1$2"',
-        "ProxyFCGISetEnvIf \"reqenv('PATH_TRANSLATED') =~ m#^/var/www/shop(/.*)$#\" PATH_TRANSLATED \"$1\"",
+        'ProxyFCGISetEnvIf "reqenv(\'PATH_TRANSLATED\') =~ m#^/var/www/shop(/.*)$#" PATH_TRANSLATED "$1"',
         'ProxyFCGISetEnvIf "true" DOCUMENT_ROOT "/var/www/shop/htdocs"',
         'ProxyFCGISetEnvIf "true" CONTEXT_DOCUMENT_ROOT "/var/www/shop/htdocs"',
     ]

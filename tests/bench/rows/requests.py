@@ -98,8 +98,10 @@ def noise(ours: tuple[float, ...], rival: tuple[float, ...]) -> str:
     """What is to be said of a difference that is smaller than that of the rival with itself."""
     spread = (max(rival) - min(rival)) / median(rival) * 100
     difference = abs(median(ours) / median(rival) - 1) * 100
-    return "" if difference <= 2 or difference > spread else (
-        "The difference is smaller than that between two runs of the rival."
+    return (
+        ""
+        if difference <= 2 or difference > spread
+        else ("The difference is smaller than that between two runs of the rival.")
     )
 
 

@@ -151,9 +151,7 @@ def test_a_full_disk_leaves_the_old_image_and_says_how_much_it_needs(
     assert image.current(layout, ID) == manifest.digest
 
 
-def test_a_disk_without_inodes_says_that_it_is_not_the_bytes(
-    layout: Layout, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_without_inodes_says_that_it_is_not_the_bytes(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = renew(layout)
     change(layout, "etc/services", "other\n")
 
