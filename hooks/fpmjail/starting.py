@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from fpmjail import apparmor, facts, files, fpm, handover, masters, probe, systemd, waking
 from fpmjail.arrival import Arrival, Failures, Say, attempt, each, kept, socket_fingerprint, unit_fingerprint
-from fpmjail.handover import Pids
 from fpmjail.layout import Layout
 from fpmjail.places import SiteFault
 from fpmjail.site import Site
@@ -34,8 +33,18 @@ def start(layout: Layout, arrivals: Sequence[Arrival], failures: Failures, progr
         close(one)
     listening = listen_each(arrivals, failures)
     pids, marks = systemd.up(*handover.PATTERNS), handover.leaving(layout)
-    ready = each(lambda one: take_over(layout, one, pids, marks), listening, failures)
-    return prove_each(layout, ready, failures, progress)
+    serving = {one.site.name for one in listening if handover.stand(one.site, pids, marks).serving}
+    changed = [one for one in listening if one.site.name in serving and is_changed(one)]
+    several(lambda one: take_over(layout, one), changed, failures, Progress("a new PHP took over in", progress))
+    ready = [one for one in listening if one.site.name not in failures]
+    asleep = too_many([one.site for one in ready if one.site.name not in serving])
+    return prove_each(layout, ready, asleep, failures, progress)
+
+
+def too_many(idle: Iterable[Site]) -> frozenset[str]:
+    """Of the sites that the first request is going to wake those that memory has no room for, by name."""
+    able = [site.name for site in idle if site.php.idle_after]
+    return frozenset(able[waking.allowed() :])
 
 
 def close(one: Arrival) -> None:
@@ -81,56 +90,71 @@ def watch_certificate(site: Site, say: Say) -> None:
             say(f"nobody looks out for its certificate, {unit} does not start{said}; when it is new: fpmjail reload")
 
 
-def take_over(layout: Layout, one: Arrival, pids: Pids, marks: Pids) -> Arrival:
-    """Let a new master take up new units or a new configuration. When it cannot, the first request tells why.
+def is_changed(one: Arrival) -> bool:
+    """Whether a master that runs has to make way: for new units or a new configuration. One of which nothing is known
+    may have any units and any generation."""
+    return one.applied.changed or one.before.units != unit_fingerprint(one.site)
 
-    A master that runs although nothing is known of it may have any units and any generation.
-    """
+
+def take_over(layout: Layout, one: Arrival) -> Arrival:
+    """Let a new master take over. When it cannot, the first request tells why."""
     site = one.site
-    new_units = one.before.units != unit_fingerprint(site)
-    if not (new_units or one.applied.changed) or not handover.stand(site, pids, marks).serving:
-        return one
-    if new_units and not site.units.standby:
+    if not site.units.standby and one.before.units != unit_fingerprint(site):
         systemd.systemctl("restart", site.units.service)
     elif masters.renew(layout, site):
         handover.stop(site)
     return one
 
 
-def prove_each(layout: Layout, arrivals: Sequence[Arrival], failures: Failures, progress: Say) -> tuple[Arrival, ...]:
-    """The first request to each, several at once: a start waits for systemd as long as it computes.
-
-    Of new sites no more stay awake than memory has room for.
-    """
-    awake = waking.allowed()
-    asleep = {one.site.name for one in arrivals[awake:] if one.known is None and one.site.php.idle_after}
+def prove_each(
+    layout: Layout, arrivals: Sequence[Arrival], asleep: Collection[str], failures: Failures, progress: Say
+) -> tuple[Arrival, ...]:
+    """The first request to each; those that are to be asleep then go back to sleep."""
 
     def proven(one: Arrival) -> Arrival:
-        proven = prove(layout, one)
+        result = prove(layout, one)
         if one.site.name in asleep:
-            handover.stop(one.site)
-        return proven
+            lay_down(layout, one.site)
+        return result
 
-    def asked(one: Arrival) -> Arrival | Exception:
-        return attempt(proven, one)
+    return several(proven, arrivals, failures, Progress("PHP was started for", progress))
 
+
+def lay_down(layout: Layout, site: Site) -> None:
+    """Let a site be idle again that was woken for its first request."""
+    standing = handover.look(layout, site)
+    if standing.alone:
+        handover.rest(layout, site, standing.pid)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What those who wait are told every few seconds, with how many there are."""
+
+    words: str
+    say: Say
+
+    def counted(self, results: Iterable[T], total: int) -> Iterator[T]:
+        """The results, while saying how many there are."""
+        told = time.monotonic()
+        for number, result in enumerate(results, 1):
+            yield result
+            if number < total and time.monotonic() - told > PROGRESS:
+                told = time.monotonic()
+                self.say(f"{self.words} {number} of {total} sites")
+
+
+def several(
+    step: Callable[[Arrival], Arrival], arrivals: Sequence[Arrival], failures: Failures, progress: Progress
+) -> tuple[Arrival, ...]:
+    """Take a step with each site, with several at once: a start waits for systemd as long as it computes."""
     if len(arrivals) < 2:
-        return kept(((one.site, asked(one)) for one in arrivals), failures)
+        return each(step, arrivals, failures)
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(max(masters.AT_ONCE, os.cpu_count() or 1)) as pool:
-        results = counted(pool.map(asked, arrivals), len(arrivals), progress)
+        results = progress.counted(pool.map(lambda one: attempt(step, one), arrivals), len(arrivals))
         return kept(zip((one.site for one in arrivals), results, strict=True), failures)
-
-
-def counted(results: Iterable[T], total: int, say: Say) -> Iterator[T]:
-    """The results, with a word every few seconds of how many there are, for those who wait."""
-    told = time.monotonic()
-    for number, result in enumerate(results, 1):
-        yield result
-        if number < total and time.monotonic() - told > PROGRESS:
-            told = time.monotonic()
-            say(f"PHP was started for {number} of {total} sites")
 
 
 def prove(layout: Layout, one: Arrival) -> Arrival:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Configures, with the first site of a run of dpkg, all new ones that are waiting: systemd, Apache and the account
-database are told once for all of them, and PHP starts in several at a time.
+"""Configures, with the first site of a run of dpkg, all that are waiting, new ones and new versions: systemd, Apache
+and the account database are told once for all of them, and PHP starts in several at a time.
 
 Only those with the same dependencies wait for nothing else. What there is to say about each is left for its own
 postinst (foregone.py), which fails for its own site alone.
@@ -14,8 +14,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fpmjail import apparmor, foregone, packages, places, state, systemd
 from fpmjail import configure as configuring
-from fpmjail import foregone, packages, places, systemd
 from fpmjail import site as sites
 from fpmjail.arrival import Say
 from fpmjail.glance import WEB_RELOAD
@@ -48,6 +48,7 @@ def configure(layout: Layout, name: str, say: Say) -> None:
     """Make a site true on this host, and with it those that wait. Raises SiteFault, sites.SiteError."""
     run = foregone.run_of_dpkg()
     waiting = companions(name, found(layout), named(run)) if run else ()
+    waiting = tuple(one for one in waiting if can_go_along(layout, one.site))
     if not waiting:
         configuring.configure(layout, name, say)
         return
@@ -95,20 +96,40 @@ def named(run: str) -> frozenset[str]:
 
 
 def companions(name: str, known: Iterable[Package], asked: Collection[str]) -> tuple[Package, ...]:
-    """The sites that can be configured with this one: they are new, dpkg will come to them in this run, and they need
-    what it needs, which dpkg has seen to."""
+    """The sites that wait like this one: dpkg will come to them in this run, and they need what it needs, which dpkg
+    has seen to."""
     own = next((one for one in known if one.site == name and one.state == BEING_CONFIGURED), None)
     if own is None:
         return ()
-    ready = (one for one in known if one.state == WAITING and not one.known and one.needs == own.needs)
+    ready = (one for one in known if one.state == WAITING and one.needs == own.needs)
     return tuple(one for one in ready if not ALL.isdisjoint(asked) or one.name in asked)
+
+
+def can_go_along(layout: Layout, name: str) -> bool:
+    """False for a site whose turn has to come: its profile of AppArmor is a conffile, which dpkg puts in place just
+    before the postinst; and with another image it is down from the first step to the last."""
+    site = known(layout, name)
+    if site is None:
+        return True
+    before = state.read(layout, name)
+    return not apparmor.name_of(site) and (before is None or before.profile in ("", site.profile.id))
 
 
 def prepare(layout: Layout, waiting: Sequence[Package]) -> None:
     """What the postinst of each would do first: accounts, and units."""
-    found = {one.name: known(layout, one.site) for one in waiting}
-    make_accounts({name: site.user.name for name, site in found.items() if site})
-    enable([unit for site in found.values() if site for unit in enabled(site)])
+    pairs = [(one, site) for one in waiting if (site := known(layout, one.site))]
+    make_accounts({one.name: site.user.name for one, site in pairs})
+    new = [unit for one, site in pairs if not one.known for unit in enabled(site)]
+    enable([*new, *off([unit for one, site in pairs if one.known for unit in enabled(site)])])
+
+
+def off(units: Sequence[str]) -> list[str]:
+    """Of the units of new versions those that are off, and not because an administrator switched them off."""
+    if not units:
+        return []
+    now = systemd.of_each("UnitFileState", *units)
+    disabled = (unit for unit in units if now.get(unit) != "enabled")
+    return [unit for unit in disabled if systemd.run(["deb-systemd-helper", "--quiet", "was-enabled", unit]).good]
 
 
 def make_accounts(users: Mapping[str, str]) -> None:

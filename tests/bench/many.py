@@ -17,7 +17,7 @@ from tests.lifecycle.container import Container
 from tests.lifecycle.packages import build_debs
 from tests.lifecycle.server import Server
 
-DEFAULTS = "maintainer: Web Team <web@example.org>\nversion: 1.0.0\nreleases: [{release}]\n"
+DEFAULTS = "maintainer: Web Team <web@example.org>\nversion: {version}\nreleases: [{release}]\n"
 DEBS = "/srv/debs"
 
 
@@ -26,22 +26,22 @@ def name(number: int) -> str:
     return f"s{number:05}"
 
 
-def describe(directory: Path, sites: int, release: str, more: str = "") -> Path:
+def describe(directory: Path, sites: int, release: str, more: str = "", version: str = "1.0.0") -> Path:
     """Write that many descriptions and their defaults.yaml, to which `more` is added; returns the directory."""
     directory.mkdir(parents=True)
-    (directory / "defaults.yaml").write_text(DEFAULTS.format(release=release) + more)
+    (directory / "defaults.yaml").write_text(DEFAULTS.format(release=release, version=version) + more)
     for site in map(name, range(sites)):
         (directory / f"{site}.yaml").write_text(f"site: {site}\ndomains: [{site}.example.org]\n")
     return directory
 
 
-def packages(bench: Bench, sites: int, more: str = "") -> list[Path]:
+def packages(bench: Bench, sites: int, more: str = "", version: str = "1.0.0") -> list[Path]:
     """The packages of that many sites, in their order; built once for all rows."""
-    place = bench.place / f"sites-{len(more)}"
+    place = bench.place / f"sites-{version}-{len(more)}"
     output = place / "debs"
     if len(list(output.glob("*.deb"))) < sites:
         bench.tell(f"  building {sites} packages")
-        descriptions = describe(place / f"descriptions-{sites}", sites, bench.release, more)
+        descriptions = describe(place / f"descriptions-{sites}", sites, bench.release, more, version)
         command = [sys.executable, "-m", "fpmjail_deb", "build", str(descriptions), "-o", str(output)]
         subprocess.run(command, cwd=trees.CHECKOUT, check=True, stdout=subprocess.DEVNULL)
     return sorted(output.glob("*.deb"))[:sites]

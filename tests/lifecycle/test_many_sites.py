@@ -16,7 +16,9 @@ import pytest
 from tests.bench import many
 from tests.bench.row import Bench
 from tests.bench.rows.refresh import UPGRADE
+from tests.lifecycle import load
 from tests.lifecycle.container import Completed
+from tests.lifecycle.load import Load, Report
 from tests.lifecycle.repository import SigningKey
 from tests.lifecycle.server import Server
 
@@ -28,6 +30,9 @@ FOUR, TWO, TEN, PAIR, LATE = (
 BROKEN, LEADER, LEFT = (many.name(MANY + number) for number in (2, 16, 17))
 OF_A_SITE = re.compile(r"s000\d\d")
 WRITES = re.compile(r"^\d+ +(rename|unlink|mkdir|rmdir|symlink|link|chmod|chown|utime|mknod)\w*\(|O_CREAT|O_TRUNC")
+STARTED = re.compile(r'execve\("[^"]*/([^"/]+)", \["[^"]*"(?:, "--quiet", "--no-ask-password")?(?:, "([^"]*)")?')
+SLEEPS, TAKEN, BUSY = 0, 1, 2
+"""Of the sites that are upgraded: one without a process, one whose directory is not root's, one with visitors."""
 A_FEW_CALLS = 8
 """The most calls for one further site: its site.json is looked at, opened and read."""
 OF_DPKG = 7
@@ -74,11 +79,14 @@ class Traces:
 
 
 @pytest.fixture(scope="module")
-def place(
-    release: str, tmp_path_factory: pytest.TempPathFactory, signing_key: SigningKey
-) -> Iterator[tuple[Server, list[Path]]]:
+def bench(release: str, tmp_path_factory: pytest.TempPathFactory, signing_key: SigningKey) -> Bench:
+    """Where the packages of many sites are built."""
+    return Bench(release, MANY, 1, tmp_path_factory.mktemp("bench"), key=signing_key)
+
+
+@pytest.fixture(scope="module")
+def place(bench: Bench) -> Iterator[tuple[Server, list[Path]]]:
     """A server without a site, and the packages of some."""
-    bench = Bench(release, MANY, 1, tmp_path_factory.mktemp("bench"), key=signing_key)
     debs = many.packages(bench, LATE.stop)
     with many.server(bench) as server:
         yield server, debs
@@ -118,6 +126,40 @@ def runs(place: tuple[Server, list[Path]], traces: tuple[Traces, Traces]) -> Run
     mended = server.run("dpkg", "--configure", "--pending", check=False)
     counts = [programs for answer, programs in (installed(server, debs[some]) for some in (TWO, TEN)) if answer.good]
     return Runs(broken, switched_on, mended, *counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """New versions of sites in one run of apt: what it said, the programs that it started with the first word after the
+    name of each, and how the requests to one of the sites went meanwhile."""
+
+    said: Completed
+    programs: tuple[str, ...]
+    load: Report
+
+
+@pytest.fixture(scope="module")
+def upgrade(bench: Bench, place: tuple[Server, list[Path]], runs: Runs) -> Upgrade:
+    """Of TEN sites one sleeps, and the directory of one is not root's any more; the others run."""
+    server, debs = place
+    names = sites(debs[TEN])
+    for name in names:
+        server.write_page("index.php", "<?php echo ini_get('memory_limit');", name)
+    server.write_page("load.php", load.PAGE, names[BUSY])
+    server.run("systemctl", "start", *(f"site-{name}-jail.service" for name in names))
+    server.run("systemctl", "stop", f"site-{names[SLEEPS]}-jail.service")
+    server.run("chown", "www-data", f"/var/www/{names[TAKEN]}")
+    newer = many.packages(bench, TEN.stop, "php: {settings: {memory_limit: 77M}}\n", "1.1.0")
+    host = f"{names[BUSY]}.example.org"
+    with Load(server.container, host=host, path="/load.php", slow_seconds=3) as requests:
+        said, _ = installed(server, newer[TEN])
+    programs = tuple(" ".join(words) for words in re.findall(STARTED, server.read("/root/trace")))
+    return Upgrade(said, programs, requests.report())
+
+
+def sites(debs: list[Path]) -> list[str]:
+    """The names of the sites of packages."""
+    return [deb.name.partition("_")[0].removeprefix("site-").removesuffix("-jail") for deb in debs]
 
 
 def installed(server: Server, debs: list[Path]) -> tuple[Completed, int]:
@@ -183,7 +225,7 @@ def test_of_many_sites_in_one_run_the_broken_one_fails_alone_and_is_named(
     said = runs.broken.output
     assert not runs.broken.good and f"/var/www/{BROKEN} cannot be root's own directory" in said
     assert said.count(f"dpkg: error processing package site-{BROKEN}-jail") == 1 and not runs.switched_on
-    names = [deb.name.partition("_")[0].removeprefix("site-").removesuffix("-jail") for deb in debs[FOUR]]
+    names = sites(debs[FOUR])
     assert all((f"{name}: is ready" in said) is (name != BROKEN) for name in names)
     assert f"{BROKEN}: is ready" in runs.mended.output
     sound = next(name for name in names if name != BROKEN)
@@ -216,6 +258,28 @@ def test_a_site_that_was_configured_for_a_run_of_dpkg_that_never_came_to_it_goes
     server.run("dpkg", "--configure", "--pending")
 
 
+def test_new_versions_of_many_sites_in_one_run_are_configured_together(
+    place: tuple[Server, list[Path]], upgrade: Upgrade
+) -> None:
+    server, debs = place
+    names = sites(debs[TEN])
+    taken = names.pop(TAKEN)
+    assert f"with it {len(names)} more that wait for dpkg are configured" in upgrade.said.output
+    assert all(server.get("/index.php", f"{name}.example.org").body == "77M" for name in names)
+    assert not upgrade.said.good and f"/var/www/{taken} cannot be root's own directory" in upgrade.said.output
+    assert upgrade.said.output.count("dpkg: error processing package") == 1
+    configured = [words for words in upgrade.programs if words == "fpmjail configure"]
+    reloads = [words for words in upgrade.programs if words == "systemctl daemon-reload"]
+    assert len(configured) == 1 and 1 <= len(reloads) <= 2, upgrade.programs
+    server.run("chown", "root:root", f"/var/www/{taken}")
+    assert server.run("dpkg", "--configure", "--pending").good
+    assert server.get("/index.php", f"{taken}.example.org").body == "77M"
+
+
+def test_while_many_sites_are_upgraded_no_request_to_one_of_them_fails(upgrade: Upgrade) -> None:
+    assert upgrade.load.requests > 50 and not upgrade.load.failed, upgrade.load
+
+
 def test_sites_get_accounts_where_all_numbers_of_system_accounts_but_those_of_packages_are_taken(
     place: tuple[Server, list[Path]], runs: Runs
 ) -> None:
@@ -225,7 +289,7 @@ def test_sites_get_accounts_where_all_numbers_of_system_accounts_but_those_of_pa
     server.run("systemd-sysusers", "/root/taken.conf")
     with short_of_memory(server):
         answer, _ = installed(server, debs[LATE])
-    names = [deb.name.partition("_")[0].removeprefix("site-").removesuffix("-jail") for deb in debs[LATE]]
+    names = sites(debs[LATE])
     assert answer.good and all(f"{name}: is ready" in answer.output for name in names), answer.output
     assert len(set(awake(server)) & {f"site-{name}-jail.service" for name in names}) <= AWAKE
     for name in names[-3:]:
@@ -242,7 +306,7 @@ def test_a_check_of_all_sites_lets_those_sleep_again_that_memory_has_no_room_for
 ) -> None:
     server, debs = place
     server.shell("systemctl stop 'site-*-jail.service'")
-    (kept,) = (f"site-{deb.name.partition('_')[0].removeprefix('site-')}.service" for deb in debs[TEN][:1])
+    kept = f"site-{sites(debs[TEN])[0]}-jail.service"
     server.run("systemctl", "start", kept)
     with short_of_memory(server):
         found = json.loads(server.run("fpmjail", "check", "--all", "--jail-only", "--json", check=False).stdout)

@@ -18,20 +18,25 @@ from fpmjail import (
     files,
     foregone,
     fpm,
+    handover,
+    masters,
     mounting,
     packages,
     places,
     probe,
     sandbox,
     starting,
+    state,
     systemd,
     together,
+    waking,
 )
 from fpmjail.arrival import Arrival, Failures, Surroundings
 from fpmjail.layout import Layout
 from fpmjail.places import Account, SiteFault
 from fpmjail.probe import Result
 from fpmjail.site import Site
+from fpmjail.state import State
 from fpmjail.systemd import Answer
 from fpmjail.together import Package
 from fpmjail.vhost import Applied, VirtualHostFault
@@ -63,7 +68,7 @@ def arriving(name: str, say: Callable[[str], None] = print) -> Arrival:
         (waiting("b"), True),
         (waiting("b", "installed"), False),
         (waiting("b", "half-installed"), False),
-        (replace(waiting("b"), known="1.0"), False),  # its postinst has more to do
+        (replace(waiting("b"), known="1.0"), True),
         (waiting("b", needs=f"{NEEDS}, php8.4-ldap"), False),  # which dpkg may not have configured yet
     ],
 )
@@ -79,8 +84,8 @@ def test_only_what_dpkg_was_told_to_configure_is_configured() -> None:
 
 
 def test_outside_of_its_own_configuration_a_site_is_alone() -> None:
-    for state in ("installed", "half-installed", "unpacked"):  # such as in abort-upgrade
-        assert together.companions("a", (replace(LEADER, state=state), waiting("b")), PENDING) == ()
+    for other in ("installed", "half-installed", "unpacked"):  # such as in abort-upgrade
+        assert together.companions("a", (replace(LEADER, state=other), waiting("b")), PENDING) == ()
 
 
 def test_the_command_line_of_dpkg_names_packages_or_their_files() -> None:
@@ -117,6 +122,48 @@ def test_new_units_are_enabled_with_three_calls_however_many(monkeypatch: pytest
     together.prepare(Layout(), [waiting("b"), waiting("c")])
     assert [words[-2:] for words in asked] == [["b.socket", "c.socket"]] * 3
     assert [words[-3] for words in asked] == ["preset", "update-state", "enable"]
+
+
+def test_units_of_a_new_version_that_are_off_are_enabled_unless_an_administrator_disabled_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(words: list[str]) -> Answer:
+        asked.append(words)
+        return Answer(int(words[-1] == "by-hand.timer"), "")
+
+    now = {"on.socket": "enabled", "new.timer": "disabled", "by-hand.timer": "disabled"}
+    monkeypatch.setattr(systemd, "of_each", lambda name, *units: {unit: now[unit] for unit in units if unit in now})
+    monkeypatch.setattr(systemd, "run", run)
+    assert together.off([*now, "unheard-of.timer"]) == ["new.timer", "unheard-of.timer"]
+    assert [words[-1] for words in asked] == ["new.timer", "by-hand.timer", "unheard-of.timer"]
+    assert together.off([]) == []
+
+
+@pytest.mark.parametrize(
+    ("profile", "sandbox", "along"),
+    [
+        (None, (), True),
+        ("", (), True),
+        (read(EXAMPLE).profile.id, (), True),
+        ("another", (), False),
+        (None, (("AppArmorProfile", "-site-b"),), False),
+    ],
+)
+def test_a_site_with_another_image_or_a_conffile_of_apparmor_waits_for_its_own_turn(
+    profile: str | None,
+    sandbox: tuple[tuple[str, str], ...],
+    along: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site = replace(read(EXAMPLE), sandbox=sandbox)
+    monkeypatch.setattr(together, "known", lambda layout, name: site)
+    monkeypatch.setattr(state, "read", lambda layout, name: None if profile is None else State(profile=profile))
+    assert together.can_go_along(Layout(tmp_path), "b") is along
+    monkeypatch.setattr(together, "known", lambda layout, name: None)
+    assert together.can_go_along(Layout(tmp_path), "b"), "what is wrong with it is said with it"
 
 
 class Accounts:
@@ -200,7 +247,7 @@ def said(directory: Path, content: str, argument: str = "configure", former: str
     content RUN is what the snippet must find there."""
     snippet = POSTINST[POSTINST.index(BEGIN) : POSTINST.index(END)].replace("/run/fpmjail/foregone", str(directory))
     script = directory / "script"
-    script.write_text(f"set -e\n{snippet}\nexit 77\n")
+    script.write_text(f'set -e\n{snippet}\n[ -z "$configured" ] || echo "$configured"\nexit 77\n')
     stat = 'IFS= read -r stat </proc/$$/stat; rest=${stat##*) }; set -- $rest; run="$$ ${20}"'
     (directory / "template").write_text(content)
     dpkg = (
@@ -225,9 +272,15 @@ def test_what_another_run_of_dpkg_left_does_not_count(tmp_path: Path, run: str) 
     assert said(tmp_path, f"{run}\ngood\nfpmjail: shop: words\n") == (77, "")
 
 
-def test_an_upgrade_configures_the_site_itself(tmp_path: Path) -> None:
-    assert said(tmp_path, "RUN\ngood\n", "configure", "1.0") == (77, "")
-    assert said(tmp_path, "RUN\ngood\n", "abort-upgrade") == (77, "")
+def test_a_new_version_says_what_became_of_its_site_and_goes_on_to_its_units(tmp_path: Path) -> None:
+    assert said(tmp_path, "RUN\ngood\nfpmjail: shop: words\n", former="1.0") == (77, "fpmjail: shop: words\nyes\n")
+    assert said(tmp_path, "RUN\nbad\nfpmjail: shop: no\n", former="1.0") == (1, "fpmjail: shop: no\n")
+    assert said(tmp_path, "7 8\ngood\n", former="1.0") == (77, "")
+    assert 'if [ -z "$DPKG_ROOT$configured" ]' in POSTINST
+
+
+def test_a_site_whose_upgrade_was_given_up_is_configured_by_its_own_postinst(tmp_path: Path) -> None:
+    assert said(tmp_path, "RUN\ngood\n", "abort-upgrade", "1.0") == (77, "")
 
 
 def test_what_is_left_is_what_a_postinst_reads(tmp_path: Path) -> None:
@@ -389,7 +442,7 @@ def test_a_new_pool_that_fpm_refuses_is_named_by_what_fpm_says(monkeypatch: pyte
     monkeypatch.setattr(probe, "run", lambda *_: failed)
     monkeypatch.setattr(fpm, "own_fault", lambda site: "pool.conf:3: unknown entry 'x'")
     failures: Failures = {}
-    assert starting.prove_each(Layout(), [arriving("a"), arriving("b")], failures, print) == ()
+    assert starting.prove_each(Layout(), [arriving("a"), arriving("b")], (), failures, print) == ()
     assert all("PHP-FPM refuses the pool" in str(failures[name]) for name in "ab")
     assert isinstance(failures["a"], SiteFault) and "unknown entry 'x'" in str(failures["a"])
 
@@ -398,5 +451,50 @@ def test_who_waits_for_many_sites_is_told_every_few_seconds_how_far_it_is(monkey
     clock = iter(range(0, 1000, 4))
     monkeypatch.setattr("fpmjail.starting.time.monotonic", lambda: next(clock))
     said: list[str] = []
-    assert list(starting.counted(range(8), 8, said.append)) == list(range(8))
+    progress = starting.Progress("PHP was started for", said.append)
+    assert list(progress.counted(range(8), 8)) == list(range(8))
     assert said == [f"PHP was started for {number} of 8 sites" for number in (3, 6)]
+
+
+class Running:
+    """Two sites that run, one of them changed, and two that sleep; what a start does to them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, place: Path, room: int) -> None:
+        self.layout, self.replaced, self.rested = Layout(place), list[str](), list[str]()
+        self.up = {"a.service": 1, "b.service": 2}
+        monkeypatch.setattr(systemd, "systemctl", lambda *_: Answer(0, ""))
+        monkeypatch.setattr(systemd, "up", lambda *_: dict(self.up))
+        monkeypatch.setattr(starting, "close", lambda one: None)
+        monkeypatch.setattr(starting, "unit_fingerprint", lambda site: "new" if site.name == "b" else "")
+        monkeypatch.setattr(masters, "renew", lambda layout, site: self.replaced.append(site.name))
+        monkeypatch.setattr(waking, "allowed", lambda: room)
+        monkeypatch.setattr(probe, "run", self.ask)
+        monkeypatch.setattr(handover, "rest", lambda layout, site, pid: self.rested.append(site.name))
+
+    def ask(self, layout: Layout, site: Site, probe: str) -> Result:
+        self.up.setdefault(site.units.service, 9)
+        return Result("php", True, ())
+
+    def arrive(self, name: str) -> Arrival:
+        one = arriving(name)
+        units = replace(one.site.units, service=f"{name}.service", standby=f"{name}-standby@.service")
+        php = replace(one.site.php, idle_after=600)
+        return replace(one, site=replace(one.site, units=units, php=php), known=State())
+
+
+def test_of_sites_that_are_upgraded_only_a_changed_one_that_runs_gets_a_new_master(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = Running(monkeypatch, tmp_path, room=8)
+    failures: Failures = {}
+    up = starting.start(server.layout, [server.arrive(name) for name in "abcd"], failures, print)
+    assert [one.site.name for one in up] == ["a", "b", "c", "d"] and not failures
+    assert server.replaced == ["b"] and server.rested == []
+
+
+def test_a_site_that_slept_before_its_upgrade_sleeps_again_where_memory_has_no_room_for_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = Running(monkeypatch, tmp_path, room=1)
+    starting.start(server.layout, [server.arrive(name) for name in "abcd"], {}, print)
+    assert server.rested == ["d"], "c has room, a and b ran before"
