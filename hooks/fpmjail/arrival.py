@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fpmjail import fpm, systemd, vhost, web
+from fpmjail import files, fpm, systemd, vhost, web
 from fpmjail.places import Account, SiteFault
 from fpmjail.site import Site, SiteError
 from fpmjail.state import State
@@ -24,7 +24,6 @@ Failures = dict[str, Failure]
 """What keeps each site from being configured, by name."""
 
 UNITS = Path("/usr/lib/systemd/system")
-EXPECTED = (SiteFault, fpm.PoolFault, vhost.VirtualHostFault, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +78,10 @@ def each(step: Callable[[Arrival], Arrival], arrivals: Iterable[Arrival], failur
 
 
 def attempt(step: Callable[[Arrival], Arrival], one: Arrival) -> Arrival | Exception:
-    """Take a step, or say why it failed."""
+    """Take a step, or say why it failed: whatever that is, it stops no other site."""
     try:
         return step(one)
-    except EXPECTED as error:
+    except Exception as error:
         return error
 
 
@@ -110,8 +109,19 @@ def as_fault(site: Site, error: Exception) -> SiteFault:
         case vhost.VirtualHostFault():
             server = web.server(site).NAME
             return SiteFault(f"{server} refuses the virtual host: {error}", f"correct {site.source}, build it again")
-        case _:
+        case OSError() | files.UnsafePath():
             return SiteFault(str(error), f"put that right, {again}")
+        case _:
+            return unexpected(error)
+
+
+def unexpected(error: Exception) -> SiteFault:
+    """What nobody thought of, with its place in the code."""
+    import traceback
+
+    *_, place = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(place.filename).name}:{place.lineno}"
+    return SiteFault(f"{type(error).__name__}: {error} ({where})", "that is a mistake in fpmjail: please report it")
 
 
 def under_dpkg() -> bool:
@@ -120,10 +130,12 @@ def under_dpkg() -> bool:
 
 
 def fingerprint(*paths: Path) -> str:
-    """A short name for the content of files, to see whether a new version of the package brought others."""
+    """A short name for what systemd reads in units, to see whether a new version of the package brought others: their
+    comments tell which generator made them of which line."""
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(path.read_bytes() if path.exists() else b"\0")
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else [b"\0"]
+        digest.update(b"".join(line for line in lines if not line.startswith(b"#")))
     return digest.hexdigest()[:16]
 
 

@@ -34,7 +34,17 @@ from fpmjail import (
 )
 from fpmjail import refresh as refreshing
 from fpmjail import site as sites
-from fpmjail.arrival import Arrival, Failures, Say, each, kept, socket_fingerprint, surroundings, unit_fingerprint
+from fpmjail.arrival import (
+    Arrival,
+    Failures,
+    Say,
+    each,
+    kept,
+    socket_fingerprint,
+    surroundings,
+    unexpected,
+    unit_fingerprint,
+)
 from fpmjail.layout import Layout
 from fpmjail.manifest import Manifest
 from fpmjail.places import SiteFault
@@ -77,14 +87,21 @@ def looked_at(layout: Layout, tellers: Mapping[str, Say], failures: Failures) ->
     users = sites.by_user(layout) if len(tellers) > 1 else None
     for name, say in tellers.items():
         try:
-            site = sites.load(layout.sites / name / "site.json")
-            before = state.read(layout, name)
-            refuse_another_isolation(site, before)
-            owner = places.check_account(site, sites.with_same_user(layout, site, users))
-            arrivals.append(Arrival(site, owner, before, surroundings(site), say))
+            arrivals.append(arriving(layout, name, say, users))
         except (SiteFault, sites.SiteError) as fault:
             failures[name] = fault
+        except Exception as error:
+            failures[name] = unexpected(error)
     return tuple(arrivals)
+
+
+def arriving(layout: Layout, name: str, say: Say, users: Mapping[str, tuple[Site, ...]] | None) -> Arrival:
+    """What is known of a site, with all sites of each user if that is known. Raises SiteFault, sites.SiteError."""
+    site = sites.load(layout.sites / name / "site.json")
+    before = state.read(layout, name)
+    refuse_another_isolation(site, before)
+    owner = places.check_account(site, sites.with_same_user(layout, site, users))
+    return Arrival(site, owner, before, surroundings(site), say)
 
 
 def place(layout: Layout, one: Arrival) -> Arrival:

@@ -40,8 +40,16 @@ def begin(layout: Layout, run: str) -> None:
     files.make_run(layout.run)
     files.make_directory(layout.foregone, 0, 0, 0o755)
     for place in layout.foregone.iterdir():
-        if place.read_text(errors="replace").partition("\n")[0] != run:
+        if not told(layout, place.name, run):
             place.unlink()
+
+
+def told(layout: Layout, name: str, run: str) -> bool:
+    """True for a site about which something was left in this run."""
+    try:
+        return (layout.foregone / name).read_text(errors="replace").partition("\n")[0] == run
+    except FileNotFoundError:
+        return False
 
 
 def leave(layout: Layout, name: str, run: str, fault: bool, lines: Iterable[str]) -> None:

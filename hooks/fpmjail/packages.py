@@ -112,8 +112,9 @@ def needs(patterns: Iterable[str], root: Path = Path("/")) -> dict[str, tuple[st
     }
 
 
-def states(pattern: str, root: Path = Path("/")) -> list[tuple[str, str, str, str]]:
-    """(package, state, version configured before, Depends:) of those whose names match. Raises PackageError."""
-    form = "${Package}\t${db:Status-Status}\t${Config-Version}\t${Depends}\n"
+def states(pattern: str, root: Path = Path("/")) -> list[tuple[str, str, str, str, str]]:
+    """(package, what is wanted of it, state, version configured before, Depends:) of those whose names match; the words
+    are dpkg-query(1)'s. Raises PackageError."""
+    form = "${Package}\t${db:Status-Want}\t${db:Status-Status}\t${Config-Version}\t${Depends}\n"
     rows = (line.split("\t") for line in _query(root, "-W", "-f", form, "--", pattern).splitlines())
-    return [(row[0], row[1], row[2], row[3]) for row in rows if len(row) == 4]
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in rows if len(row) == 5]

@@ -30,7 +30,7 @@ def start(layout: Layout, arrivals: Sequence[Arrival], failures: Failures, progr
     units = [unit for one in arrivals for unit in (one.site.units.service, one.site.units.socket)]
     systemd.systemctl("reset-failed", *units)
     for one in arrivals:
-        close(one)
+        open_anew(one)
     listening = listen_each(arrivals, failures)
     pids, marks = systemd.up(*handover.PATTERNS), handover.leaving(layout)
     serving = {one.site.name for one in listening if handover.stand(one.site, pids, marks).serving}
@@ -47,13 +47,15 @@ def too_many(idle: Iterable[Site]) -> frozenset[str]:
     return frozenset(able[waking.allowed() :])
 
 
-def close(one: Arrival) -> None:
-    """Stop what holds a socket that has another unit now, or a group that keeps the web server out."""
+def open_anew(one: Arrival) -> None:
+    """Replace a socket that has another unit now, or a group that keeps the web server out; whether it starts is looked
+    at with the others."""
     site = one.site
     there = facts.entry(site.paths.socket)
     outdated = one.before.socket not in ("", socket_fingerprint(site))
     if outdated or (there is not None and there.gid != facts.web_server().gid):
         systemd.systemctl("stop", site.units.service, *site.units.standbys, site.units.socket)
+        systemd.start(site.units.socket)
 
 
 def listen_each(arrivals: Sequence[Arrival], failures: Failures) -> tuple[Arrival, ...]:

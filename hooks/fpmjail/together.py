@@ -23,6 +23,7 @@ from fpmjail.layout import Layout
 from fpmjail.site import Site
 
 PATTERN = "site-*-jail"
+WANTED = frozenset({"install", "hold"})
 BEING_CONFIGURED, WAITING = "half-configured", "unpacked"
 SHARE = "/usr/share/fpmjail"
 RANGES = ("system-accounts.conf", "further-accounts.conf")
@@ -34,6 +35,7 @@ class Package:
     """A site's package as dpkg has it now; `known` is the version that was configured before, empty for none."""
 
     name: str
+    want: str
     state: str
     known: str
     needs: str
@@ -47,8 +49,7 @@ class Package:
 def configure(layout: Layout, name: str, say: Say) -> None:
     """Make a site true on this host, and with it those that wait. Raises SiteFault, sites.SiteError."""
     run = foregone.run_of_dpkg()
-    waiting = companions(name, found(layout), named(run)) if run else ()
-    waiting = tuple(one for one in waiting if can_go_along(layout, one.site))
+    waiting = with_it(layout, name, run) if run else ()
     if not waiting:
         configuring.configure(layout, name, say)
         return
@@ -65,6 +66,14 @@ def configure(layout: Layout, name: str, say: Say) -> None:
     systemd.run(["dpkg-trigger", "--no-await", WEB_RELOAD])  # the others do not, nor does a first one that fails
     if name in failures:
         raise failures[name]
+
+
+def with_it(layout: Layout, name: str, run: str) -> tuple[Package, ...]:
+    """The sites that are configured with this one: none if that would keep this one down for longer."""
+    if not keeps_image(layout, name):
+        return ()
+    waiting = companions(name, found(layout), named(run))
+    return tuple(one for one in waiting if can_go_along(layout, one.site) and not foregone.told(layout, one.site, run))
 
 
 def teller(name: str, lines: list[str]) -> Say:
@@ -101,18 +110,21 @@ def companions(name: str, known: Iterable[Package], asked: Collection[str]) -> t
     own = next((one for one in known if one.site == name and one.state == BEING_CONFIGURED), None)
     if own is None:
         return ()
-    ready = (one for one in known if one.state == WAITING and one.needs == own.needs)
+    ready = (one for one in known if one.want in WANTED and one.state == WAITING and one.needs == own.needs)
     return tuple(one for one in ready if not ALL.isdisjoint(asked) or one.name in asked)
 
 
 def can_go_along(layout: Layout, name: str) -> bool:
-    """False for a site whose turn has to come: its profile of AppArmor is a conffile, which dpkg puts in place just
-    before the postinst; and with another image it is down from the first step to the last."""
+    """False for a site that has to wait for its own postinst: with another image, and with a profile of AppArmor, which
+    as a conffile is put in place just before."""
     site = known(layout, name)
-    if site is None:
-        return True
-    before = state.read(layout, name)
-    return not apparmor.name_of(site) and (before is None or before.profile in ("", site.profile.id))
+    return site is None or (not apparmor.name_of(site) and keeps_image(layout, name))
+
+
+def keeps_image(layout: Layout, name: str) -> bool:
+    """False for a site that gets another image: it is down from the first step of its configuration to the last."""
+    site, before = known(layout, name), state.read(layout, name)
+    return site is None or before is None or before.profile in ("", site.profile.id)
 
 
 def prepare(layout: Layout, waiting: Sequence[Package]) -> None:
@@ -120,7 +132,8 @@ def prepare(layout: Layout, waiting: Sequence[Package]) -> None:
     pairs = [(one, site) for one in waiting if (site := known(layout, one.site))]
     make_accounts({one.name: site.user.name for one, site in pairs})
     new = [unit for one, site in pairs if not one.known for unit in enabled(site)]
-    enable([*new, *off([unit for one, site in pairs if one.known for unit in enabled(site)])])
+    known_before = [unit for one, site in pairs if one.known for unit in enabled(site)]
+    enable([*new, *off(known_before)])
 
 
 def off(units: Sequence[str]) -> list[str]:
@@ -128,7 +141,7 @@ def off(units: Sequence[str]) -> list[str]:
     if not units:
         return []
     now = systemd.of_each("UnitFileState", *units)
-    disabled = (unit for unit in units if now.get(unit) != "enabled")
+    disabled = (unit for unit in units if now.get(unit, "") in ("", "disabled"))
     return [unit for unit in disabled if systemd.run(["deb-systemd-helper", "--quiet", "was-enabled", unit]).good]
 
 
@@ -142,13 +155,20 @@ def make_accounts(users: Mapping[str, str]) -> None:
 
 
 def enable(units: Sequence[str]) -> None:
-    """Enable new units as deb-systemd-helper(1) does, which asks systemctl about one after another: here that is asked
-    once, and the helper finds and records it."""
+    """Enable units as deb-systemd-helper(1) does, which asks systemctl about one after another: here that is asked
+    once, and the helper finds and records it. What is not enabled then, because one of them is masked or for an
+    administrator's systemd.preset(5), it is told one by one."""
     if not units:
         return
     systemd.run(["systemctl", "--system", "--preset-mode=enable-only", "preset", *units])
+    now = systemd.of_each("UnitFileState", *units)
+    done = [unit for unit in units if now.get(unit) == "enabled"]
     for action in ("update-state", "enable"):
-        systemd.run(["deb-systemd-helper", action, *units])
+        if done:
+            systemd.run(["deb-systemd-helper", action, *done])
+    for unit in units:
+        if unit not in done:
+            systemd.run(["deb-systemd-helper", "enable", unit])
 
 
 def known(layout: Layout, name: str) -> Site | None:

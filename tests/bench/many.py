@@ -49,7 +49,7 @@ def packages(bench: Bench, sites: int, more: str = "", version: str = "1.0.0") -
 
 def empty_scripts(bench: Bench, debs: list[Path]) -> list[Path]:
     """The same packages under other names, with the same files and scripts that do nothing."""
-    place = bench.place / f"empty-{len(debs)}"
+    place = bench.place / f"empty-{debs[0].parent.parent.name}-{len(debs)}"
     if not place.exists():
         place.mkdir()
         for deb in debs:

@@ -23,8 +23,8 @@ from tests.lifecycle.repository import SigningKey
 from tests.lifecycle.server import Server
 
 FEW, MANY = 2, 42
-FOUR, TWO, TEN, PAIR, LATE = (
-    slice(MANY + start, MANY + end) for start, end in ((0, 4), (4, 6), (6, 16), (16, 18), (18, 28))
+FOUR, TWO, TEN, PAIR, LATE, FRESH = (
+    slice(MANY + start, MANY + end) for start, end in ((0, 4), (4, 6), (6, 16), (16, 18), (18, 28), (28, 30))
 )
 """The sites of runs of dpkg; one is broken in the first."""
 BROKEN, LEADER, LEFT = (many.name(MANY + number) for number in (2, 16, 17))
@@ -33,6 +33,8 @@ WRITES = re.compile(r"^\d+ +(rename|unlink|mkdir|rmdir|symlink|link|chmod|chown|
 STARTED = re.compile(r'execve\("[^"]*/([^"/]+)", \["[^"]*"(?:, "--quiet", "--no-ask-password")?(?:, "([^"]*)")?')
 SLEEPS, TAKEN, BUSY = 0, 1, 2
 """Of the sites that are upgraded: one without a process, one whose directory is not root's, one with visitors."""
+MASKED = 1
+"""Of the new ones: one whose socket an administrator has masked."""
 A_FEW_CALLS = 8
 """The most calls for one further site: its site.json is looked at, opened and read."""
 OF_DPKG = 7
@@ -87,7 +89,7 @@ def bench(release: str, tmp_path_factory: pytest.TempPathFactory, signing_key: S
 @pytest.fixture(scope="module")
 def place(bench: Bench) -> Iterator[tuple[Server, list[Path]]]:
     """A server without a site, and the packages of some."""
-    debs = many.packages(bench, LATE.stop)
+    debs = many.packages(bench, FRESH.stop)
     with many.server(bench) as server:
         yield server, debs
 
@@ -130,8 +132,8 @@ def runs(place: tuple[Server, list[Path]], traces: tuple[Traces, Traces]) -> Run
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """New versions of sites in one run of apt: what it said, the programs that it started with the first word after the
-    name of each, and how the requests to one of the sites went meanwhile."""
+    """New versions of sites, and two new sites, in one run of apt: what it said, the programs that it started with the
+    first word after the name of each, and how the requests to one of the sites went meanwhile."""
 
     said: Completed
     programs: tuple[str, ...]
@@ -140,7 +142,8 @@ class Upgrade:
 
 @pytest.fixture(scope="module")
 def upgrade(bench: Bench, place: tuple[Server, list[Path]], runs: Runs) -> Upgrade:
-    """Of TEN sites one sleeps, and the directory of one is not root's any more; the others run."""
+    """Of TEN sites one sleeps, and the directory of one is not root's any more; the others run. The socket of a new
+    site is masked."""
     server, debs = place
     names = sites(debs[TEN])
     for name in names:
@@ -149,10 +152,11 @@ def upgrade(bench: Bench, place: tuple[Server, list[Path]], runs: Runs) -> Upgra
     server.run("systemctl", "start", *(f"site-{name}-jail.service" for name in names))
     server.run("systemctl", "stop", f"site-{names[SLEEPS]}-jail.service")
     server.run("chown", "www-data", f"/var/www/{names[TAKEN]}")
+    server.run("systemctl", "mask", f"site-{sites(debs[FRESH])[MASKED]}-jail.socket")
     newer = many.packages(bench, TEN.stop, "php: {settings: {memory_limit: 77M}}\n", "1.1.0")
     host = f"{names[BUSY]}.example.org"
     with Load(server.container, host=host, path="/load.php", slow_seconds=3) as requests:
-        said, _ = installed(server, newer[TEN])
+        said, _ = installed(server, [*newer[TEN], *debs[FRESH]])
     programs = tuple(" ".join(words) for words in re.findall(STARTED, server.read("/root/trace")))
     return Upgrade(said, programs, requests.report())
 
@@ -262,18 +266,24 @@ def test_new_versions_of_many_sites_in_one_run_are_configured_together(
     place: tuple[Server, list[Path]], upgrade: Upgrade
 ) -> None:
     server, debs = place
-    names = sites(debs[TEN])
-    taken = names.pop(TAKEN)
-    assert f"with it {len(names)} more that wait for dpkg are configured" in upgrade.said.output
+    names, fresh = sites(debs[TEN]), sites(debs[FRESH])
+    taken, masked = names.pop(TAKEN), fresh.pop(MASKED)
+    assert f"with it {len(names) + 2} more that wait for dpkg are configured" in upgrade.said.output
     assert all(server.get("/index.php", f"{name}.example.org").body == "77M" for name in names)
-    assert not upgrade.said.good and f"/var/www/{taken} cannot be root's own directory" in upgrade.said.output
-    assert upgrade.said.output.count("dpkg: error processing package") == 1
+    assert [server.run("systemctl", "is-enabled", f"site-{name}-jail.socket").stdout.strip() for name in fresh] == [
+        "enabled"
+    ]
     configured = [words for words in upgrade.programs if words == "fpmjail configure"]
     reloads = [words for words in upgrade.programs if words == "systemctl daemon-reload"]
     assert len(configured) == 1 and 1 <= len(reloads) <= 2, upgrade.programs
+    assert not upgrade.said.good and upgrade.said.output.count("dpkg: error processing package") == 2
+    assert f"/var/www/{taken} cannot be root's own directory" in upgrade.said.output
+    assert f"site-{masked}-jail.socket is masked" in upgrade.said.output
     server.run("chown", "root:root", f"/var/www/{taken}")
+    server.run("systemctl", "unmask", f"site-{masked}-jail.socket")
     assert server.run("dpkg", "--configure", "--pending").good
     assert server.get("/index.php", f"{taken}.example.org").body == "77M"
+    assert server.run("systemctl", "is-enabled", f"site-{masked}-jail.socket").stdout.strip() == "enabled"
 
 
 def test_while_many_sites_are_upgraded_no_request_to_one_of_them_fails(upgrade: Upgrade) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench import many
@@ -14,23 +15,36 @@ from tests.lifecycle.server import Server
 
 SITES = 100
 PRIVATE = "jail: {mounts: private}\n"
+CHANGED = "php: {settings: {memory_limit: 77M}}\n"
 BOOT_SECONDS = 900.0
 
 
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Packages, new versions of them, and the seconds that runs of apt took with each."""
+
+    debs: list[Path]
+    newer: list[Path]
+    installed: list[float] = field(default_factory=list)
+    upgraded: list[float] = field(default_factory=list)
+
+
 def install(bench: Bench) -> Iterator[Line]:
-    """One run of apt each, on a fresh server each time; the packages are there already."""
-    debs = many.packages(bench, bench.some(SITES))
-    private = many.packages(bench, bench.some(SITES), PRIVATE)
-    ours: list[float] = []
-    alone: list[float] = []
-    empty: list[float] = []
+    """One run of apt each, on a fresh server each time, then one with new versions; the packages are there already."""
+    number = bench.some(SITES)
+    ours = Runs(many.packages(bench, number), many.packages(bench, number, CHANGED, "1.1.0"))
+    alone = Runs(many.packages(bench, number, PRIVATE), many.packages(bench, number, PRIVATE + CHANGED, "1.1.0"))
+    empty = Runs(many.empty_scripts(bench, ours.debs), many.empty_scripts(bench, ours.newer))
     for _ in bench.rounds():
-        for packages, seconds in ((debs, ours), (private, alone), (many.empty_scripts(bench, debs), empty)):
+        for runs in (ours, alone, empty):
             with many.server(bench) as there:
-                seconds.append(installed(there, packages))
-    what, rival = f"`apt install` of {len(debs)} sites in one run", "the same files, empty scripts"
-    yield Line(what, "s", tuple(ours), rival, tuple(empty), Aim(Compare.TIMES, 3))
-    yield Line(f"{what}, `jail.mounts: private`", "s", tuple(alone), rival, tuple(empty), Aim(Compare.TIMES, 3))
+                runs.installed.append(installed(there, runs.debs))
+                runs.upgraded.append(installed(there, runs.newer))
+    against, aim = "the same files, empty scripts", Aim(Compare.TIMES, 3)
+    for runs, how in ((ours, ""), (alone, ", `jail.mounts: private`")):
+        what = f"{number} sites in one run{how}"
+        yield Line(f"`apt install` of {what}", "s", tuple(runs.installed), against, tuple(empty.installed), aim)
+        yield Line(f"new versions of {what}", "s", tuple(runs.upgraded), against, tuple(empty.upgraded))
 
 
 def installed(there: Server, debs: list[Path]) -> float:

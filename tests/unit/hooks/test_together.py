@@ -44,12 +44,12 @@ from tests.lifecycle import trees
 from tests.sites import planned, shop
 
 NEEDS = "fpmjail (>= 0.1~), php8.4-fpm"
-LEADER = Package("site-a-jail", "half-configured", "", NEEDS)
+LEADER = Package("site-a-jail", "install", "half-configured", "", NEEDS)
 PENDING = {"dpkg", "--configure", "--pending"}
 
 
 def waiting(name: str, state: str = "unpacked", needs: str = NEEDS) -> Package:
-    return Package(f"site-{name}-jail", state, "", needs)
+    return Package(f"site-{name}-jail", "install", state, "", needs)
 
 
 def named(name: str) -> Site:
@@ -68,6 +68,8 @@ def arriving(name: str, say: Callable[[str], None] = print) -> Arrival:
         (waiting("b"), True),
         (waiting("b", "installed"), False),
         (waiting("b", "half-installed"), False),
+        (replace(waiting("b"), want="hold"), True),
+        (replace(waiting("b"), want="deinstall"), False),  # dpkg passes over it
         (replace(waiting("b"), known="1.0"), True),
         (waiting("b", needs=f"{NEEDS}, php8.4-ldap"), False),  # which dpkg may not have configured yet
     ],
@@ -100,11 +102,11 @@ def test_the_command_line_of_dpkg_names_packages_or_their_files() -> None:
 
 
 def test_what_dpkg_says_of_packages_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = "site-a-jail\thalf-configured\t\tx, y | z\nsite-b-jail\tunpacked\t1.0\tx\nbroken\n"
+    lines = "site-a-jail\tinstall\thalf-configured\t\tx, y | z\nsite-b-jail\tinstall\tunpacked\t1.0\tx\nbroken\n"
     monkeypatch.setattr(packages, "_query", lambda *_: lines)
     assert together.found(Layout()) == (
-        Package("site-a-jail", "half-configured", "", "x, y | z"),
-        Package("site-b-jail", "unpacked", "1.0", "x"),
+        Package("site-a-jail", "install", "half-configured", "", "x, y | z"),
+        Package("site-b-jail", "install", "unpacked", "1.0", "x"),
     )
 
 
@@ -116,12 +118,32 @@ def test_new_units_are_enabled_with_three_calls_however_many(monkeypatch: pytest
         return Answer(0, "")
 
     monkeypatch.setattr(systemd, "run", run)
+    monkeypatch.setattr(systemd, "of_each", lambda name, *units: dict.fromkeys(units, "enabled"))
     monkeypatch.setattr(together, "known", lambda layout, name: named(name))
     monkeypatch.setattr(together, "enabled", lambda site: (f"{site.name}.socket",))
     monkeypatch.setattr(together, "make_accounts", lambda users: None)
     together.prepare(Layout(), [waiting("b"), waiting("c")])
     assert [words[-2:] for words in asked] == [["b.socket", "c.socket"]] * 3
     assert [words[-3] for words in asked] == ["preset", "update-state", "enable"]
+
+
+def test_a_unit_that_is_not_enabled_with_the_others_is_enabled_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def run(words: list[str]) -> Answer:
+        asked.append(words)
+        return Answer(0, "")
+
+    monkeypatch.setattr(systemd, "run", run)
+    now = {"a.socket": "enabled", "b.socket": "disabled", "c.timer": "masked"}
+    monkeypatch.setattr(systemd, "of_each", lambda name, *units: now)
+    together.enable(list(now))
+    assert [words[1:] for words in asked[1:]] == [
+        ["update-state", "a.socket"],
+        ["enable", "a.socket"],
+        ["enable", "b.socket"],
+        ["enable", "c.timer"],
+    ]
 
 
 def test_units_of_a_new_version_that_are_off_are_enabled_unless_an_administrator_disabled_them(
@@ -133,7 +155,7 @@ def test_units_of_a_new_version_that_are_off_are_enabled_unless_an_administrator
         asked.append(words)
         return Answer(int(words[-1] == "by-hand.timer"), "")
 
-    now = {"on.socket": "enabled", "new.timer": "disabled", "by-hand.timer": "disabled"}
+    now = {"on.socket": "enabled", "new.timer": "disabled", "by-hand.timer": "disabled", "c.path": "masked"}
     monkeypatch.setattr(systemd, "of_each", lambda name, *units: {unit: now[unit] for unit in units if unit in now})
     monkeypatch.setattr(systemd, "run", run)
     assert together.off([*now, "unheard-of.timer"]) == ["new.timer", "unheard-of.timer"]
@@ -164,6 +186,31 @@ def test_a_site_with_another_image_or_a_conffile_of_apparmor_waits_for_its_own_t
     assert together.can_go_along(Layout(tmp_path), "b") is along
     monkeypatch.setattr(together, "known", lambda layout, name: None)
     assert together.can_go_along(Layout(tmp_path), "b"), "what is wrong with it is said with it"
+
+
+def test_a_site_that_gets_another_image_leads_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = read(EXAMPLE)
+    monkeypatch.setattr(together, "found", lambda layout: (LEADER, waiting("b")))
+    monkeypatch.setattr(together, "named", lambda run: frozenset({"--pending"}))
+    monkeypatch.setattr(together, "known", lambda layout, name: site)
+    before = {"a": State(profile=site.profile.id)}
+    monkeypatch.setattr(state, "read", lambda layout, name: before.get(name))
+    assert together.with_it(Layout(tmp_path), "a", "RUN") == (waiting("b"),)
+    before["a"] = State(profile="another")
+    assert together.with_it(Layout(tmp_path), "a", "RUN") == ()
+
+
+def test_a_site_that_was_configured_in_this_run_goes_along_with_no_second_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(tmp_path)
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr(together, "found", lambda layout: (LEADER, waiting("b"), waiting("c")))
+    monkeypatch.setattr(together, "named", lambda run: frozenset({"--pending"}))
+    foregone.begin(layout, "RUN")
+    foregone.leave(layout, "b", "RUN", fault=False, lines=[])
+    assert together.with_it(layout, "a", "RUN") == (waiting("c"),)
+    assert together.with_it(layout, "a", "ANOTHER RUN") == (waiting("b"), waiting("c"))
 
 
 class Accounts:
@@ -327,6 +374,56 @@ def test_a_step_that_fails_for_one_site_is_taken_for_the_others() -> None:
     assert "No space left" in str(failures.pop("b")) and not failures
 
 
+def test_what_nobody_thought_of_stops_the_site_that_it_happens_to_alone() -> None:
+    failures: Failures = {}
+
+    def step(one: Arrival) -> Arrival:
+        if one.site.name == "b":
+            raise KeyError("www-data")
+        return one
+
+    left = arrival.each(step, [arriving("a"), arriving("b"), arriving("c")], failures)
+    assert [one.site.name for one in left] == ["a", "c"]
+    assert "KeyError: 'www-data' (test_together.py:" in str(failures["b"])
+
+
+def test_a_site_of_which_nothing_can_be_known_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def known(layout: Layout, name: str, *_: object) -> Arrival:
+        if name == "b":
+            raise files.UnsafePath("/var/lib/fpmjail belongs to uid 905")
+        return arriving(name)
+
+    monkeypatch.setattr(configure, "arriving", known)
+    failures: Failures = {}
+    found = configure.looked_at(Layout(tmp_path), dict.fromkeys("abc", print), failures)
+    assert [one.site.name for one in found] == ["a", "c"] and "belongs to uid 905" in str(failures["b"])
+
+
+def test_what_a_comment_of_a_unit_says_is_no_reason_to_replace_anything(tmp_path: Path) -> None:
+    unit, other = tmp_path / "a.socket", tmp_path / "b.socket"
+    unit.write_text("# made by fpmjail-deb 1.0 from a.yaml\n[Socket]\n")
+    other.write_text("# made by fpmjail-deb 1.1 from sites/a.yaml\n[Socket]\n")
+    assert arrival.fingerprint(unit) == arrival.fingerprint(other) != arrival.fingerprint(tmp_path / "none")
+    other.write_text("# made by fpmjail-deb 1.1 from sites/a.yaml\n[Socket]\nBacklog=3\n")
+    assert arrival.fingerprint(unit) != arrival.fingerprint(other)
+
+
+def test_each_outdated_socket_is_open_again_before_the_next_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def systemctl(*words: str) -> Answer:
+        asked.append(f"{words[0]} {words[-1]}")
+        return Answer(0, "")
+
+    monkeypatch.setattr(systemd, "systemctl", systemctl)
+    monkeypatch.setattr(starting, "socket_fingerprint", lambda site: "new")
+    for name in "ab":
+        one = replace(arriving(name), known=State(socket="old"))
+        units = replace(one.site.units, socket=f"{name}.socket", standby="")
+        starting.open_anew(replace(one, site=replace(one.site, units=units)))
+    assert asked == ["stop a.socket", "start a.socket", "stop b.socket", "start b.socket"]
+
+
 def test_all_is_mounted_with_one_call_and_one_by_one_when_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, ...]] = []
 
@@ -464,7 +561,7 @@ class Running:
         self.up = {"a.service": 1, "b.service": 2}
         monkeypatch.setattr(systemd, "systemctl", lambda *_: Answer(0, ""))
         monkeypatch.setattr(systemd, "up", lambda *_: dict(self.up))
-        monkeypatch.setattr(starting, "close", lambda one: None)
+        monkeypatch.setattr(starting, "open_anew", lambda one: None)
         monkeypatch.setattr(starting, "unit_fingerprint", lambda site: "new" if site.name == "b" else "")
         monkeypatch.setattr(masters, "renew", lambda layout, site: self.replaced.append(site.name))
         monkeypatch.setattr(waking, "allowed", lambda: room)
