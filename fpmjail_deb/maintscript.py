@@ -65,10 +65,10 @@ def snippets(
     return (
         Snippet(unpacking, "isolation", ("isolation",)),
         *((Snippet(unpacking, "code", ("code", "writable")),) if code else ()),
+        *(() if certificate else (Snippet(Event.CONFIGURE, "former-units", ("web.tls",)),)),
         Snippet(Event.CONFIGURE, "foregone", ("site",)),
         Snippet(Event.CONFIGURE, "accounts", ("user", "uid")),
         Snippet(Event.CONFIGURE, "units", ("site", "web.tls", "cron")),
-        *(() if certificate else (Snippet(Event.CONFIGURE, "former-units", ("web.tls",)),)),
         Snippet(Event.CONFIGURE, "configure", ("site",)),
         Snippet(Event.CONFIGURE, "reload", ("web.server",)),
         *((Snippet(Event.TRIGGERED, "refresh", ("jail.programs",)),) if programs else ()),

@@ -50,6 +50,7 @@ from fpmjail.manifest import Manifest
 from fpmjail.places import SiteFault
 from fpmjail.refresh import Decision, Mode, Outcome, Task
 from fpmjail.site import Site
+from fpmjail.starting import Progress
 from fpmjail.state import State
 
 IN_COMMON = "APCu, the loopback interface and abstract sockets stay shared with the other sites of this PHP"
@@ -199,7 +200,13 @@ def furnish(layout: Layout, one: Arrival) -> Arrival:
 
 def run_php(layout: Layout, arrivals: Sequence[Arrival], failures: Failures, progress: Say) -> tuple[Arrival, ...]:
     """Prove what PHP-FPM is told, and start it unless the site is switched off or nothing may be started here."""
-    told = each(lambda one: applied(layout, one), arrivals, failures)
+    alone = [one for one in arrivals if not one.site.shared]
+    in_common = [one for one in arrivals if one.site.shared]
+    tested = Progress("PHP-FPM tested the pools of", progress)
+    told = (
+        *starting.several(lambda one: applied(layout, one), alone, failures, tested),
+        *each(lambda one: applied(layout, one), in_common, failures),
+    )
     dedicated = [one for one in told if one.started and not one.site.shared]
     others = [one for one in told if not (one.started and not one.site.shared)]
     return (*starting.start(layout, dedicated, failures, progress), *each(leave, others, failures))

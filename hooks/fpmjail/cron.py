@@ -10,7 +10,7 @@ from fpmjail import files, inside, systemd
 from fpmjail.layout import Layout
 from fpmjail.site import Job, Site
 
-WANTS = Path("/etc/systemd/system/timers.target.wants")
+WANTS = systemd.LINKS / "timers.target.wants"
 RUNNING = frozenset({"active", "activating", "deactivating"})
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+LINKS = Path("/etc/systemd/system")
 POLICY = Path("/usr/sbin/policy-rc.d")
 CLOCK_SET = 0.05  # seconds of difference from which the clock was set; what ntpd slews both clocks follow
 DENIED = 101  # invoke-rc.d(8): "action forbidden by policy"
@@ -68,6 +69,12 @@ def start(*units: str) -> Answer:
 def active(unit: str) -> bool:
     """True when the unit is up, or on its way up or through a reload."""
     return properties(unit, "ActiveState")["ActiveState"] in {"active", "reloading", "activating"}
+
+
+def enabled() -> frozenset[str]:
+    """The units that a target wants by a link of the administrator's directory. systemd, asked for UnitFileState, looks
+    through all its directories for each unit anew."""
+    return frozenset(path.name for path in LINKS.glob("*.wants/*"))
 
 
 def properties(unit: str, *names: str) -> dict[str, str]:

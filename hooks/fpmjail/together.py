@@ -131,18 +131,17 @@ def prepare(layout: Layout, waiting: Sequence[Package]) -> None:
     """What the postinst of each would do first: accounts, and units."""
     pairs = [(one, site) for one in waiting if (site := known(layout, one.site))]
     make_accounts({one.name: site.user.name for one, site in pairs})
-    new = [unit for one, site in pairs if not one.known for unit in enabled(site)]
-    known_before = [unit for one, site in pairs if one.known for unit in enabled(site)]
-    enable([*new, *off(known_before)])
+    off = disabled([unit for one, site in pairs if one.known for unit in enabled(site)])
+    enable([unit for _, site in pairs for unit in enabled(site) if unit not in off])
+    if off:
+        systemd.run(["deb-systemd-helper", "update-state", *off])
 
 
-def off(units: Sequence[str]) -> list[str]:
-    """Of the units of new versions those that are off, and not because an administrator switched them off."""
-    if not units:
-        return []
-    now = systemd.of_each("UnitFileState", *units)
-    disabled = (unit for unit in units if now.get(unit, "") in ("", "disabled"))
-    return [unit for unit in disabled if systemd.run(["deb-systemd-helper", "--quiet", "was-enabled", unit]).good]
+def disabled(units: Iterable[str]) -> list[str]:
+    """Of the units of sites that were there before those that an administrator switched off."""
+    there = systemd.enabled()
+    absent = (unit for unit in units if unit not in there)
+    return [unit for unit in absent if not systemd.run(["deb-systemd-helper", "--quiet", "was-enabled", unit]).good]
 
 
 def make_accounts(users: Mapping[str, str]) -> None:
@@ -158,16 +157,15 @@ def enable(units: Sequence[str]) -> None:
     """Enable units as deb-systemd-helper(1) does, which asks systemctl about one after another: here that is asked
     once, and the helper finds and records it. What is not enabled then, because one of them is masked or for an
     administrator's systemd.preset(5), it is told one by one."""
-    if not units:
-        return
-    systemd.run(["systemctl", "--system", "--preset-mode=enable-only", "preset", *units])
-    now = systemd.of_each("UnitFileState", *units)
-    done = [unit for unit in units if now.get(unit) == "enabled"]
-    for action in ("update-state", "enable"):
-        if done:
+    before = systemd.enabled()
+    if absent := [unit for unit in units if unit not in before]:
+        systemd.run(["systemctl", "--system", "--preset-mode=enable-only", "preset", *absent])
+    now = systemd.enabled()
+    if done := [unit for unit in units if unit in now]:
+        for action in ("update-state", "enable"):
             systemd.run(["deb-systemd-helper", action, *done])
     for unit in units:
-        if unit not in done:
+        if unit not in now:
             systemd.run(["deb-systemd-helper", "enable", unit])
 
 

@@ -110,57 +110,69 @@ def test_what_dpkg_says_of_packages_is_told_apart(monkeypatch: pytest.MonkeyPatc
     )
 
 
+class Units:
+    """Units of which some are enabled, some masked, and some switched off by an administrator, and who was asked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, on: str = "", masked: str = "", switched_off: str = "") -> None:
+        self.on, self.masked, self.switched_off = set(on), set(masked), set(switched_off)
+        self.asked: list[str] = []
+        monkeypatch.setattr(systemd, "run", self.run)
+        monkeypatch.setattr(systemd, "enabled", lambda: frozenset(self.on))
+        monkeypatch.setattr(together, "known", lambda layout, name: named(name))
+        monkeypatch.setattr(together, "enabled", lambda site: (site.name,))
+        monkeypatch.setattr(together, "make_accounts", lambda users: None)
+
+    def run(self, words: list[str]) -> Answer:
+        action, units = next(
+            (action, words[words.index(action) + 1 :])
+            for action in ("preset", "update-state", "enable", "was-enabled")
+            if action in words
+        )
+        self.asked.append(f"{action} {' '.join(units)}")
+        if action == "was-enabled":
+            return Answer(int(units[0] in self.switched_off), "")
+        if action == "preset" and not self.masked & set(units):
+            self.on |= set(units)
+        return Answer(0, "")
+
+
 def test_new_units_are_enabled_with_three_calls_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[list[str]] = []
-
-    def run(words: list[str]) -> Answer:
-        asked.append(words)
-        return Answer(0, "")
-
-    monkeypatch.setattr(systemd, "run", run)
-    monkeypatch.setattr(systemd, "of_each", lambda name, *units: dict.fromkeys(units, "enabled"))
-    monkeypatch.setattr(together, "known", lambda layout, name: named(name))
-    monkeypatch.setattr(together, "enabled", lambda site: (f"{site.name}.socket",))
-    monkeypatch.setattr(together, "make_accounts", lambda users: None)
+    units = Units(monkeypatch)
     together.prepare(Layout(), [waiting("b"), waiting("c")])
-    assert [words[-2:] for words in asked] == [["b.socket", "c.socket"]] * 3
-    assert [words[-3] for words in asked] == ["preset", "update-state", "enable"]
+    assert units.asked == ["preset b c", "update-state b c", "enable b c"]
 
 
-def test_a_unit_that_is_not_enabled_with_the_others_is_enabled_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[list[str]] = []
+def test_a_masked_unit_keeps_no_other_from_being_enabled(monkeypatch: pytest.MonkeyPatch) -> None:
+    units = Units(monkeypatch, masked="c")
+    together.prepare(Layout(), [waiting("b"), waiting("c")])
+    assert units.asked == ["preset b c", "enable b", "enable c"]
 
-    def run(words: list[str]) -> Answer:
-        asked.append(words)
-        return Answer(0, "")
 
-    monkeypatch.setattr(systemd, "run", run)
-    now = {"a.socket": "enabled", "b.socket": "disabled", "c.timer": "masked"}
-    monkeypatch.setattr(systemd, "of_each", lambda name, *units: now)
-    together.enable(list(now))
-    assert [words[1:] for words in asked[1:]] == [
-        ["update-state", "a.socket"],
-        ["enable", "a.socket"],
-        ["enable", "b.socket"],
-        ["enable", "c.timer"],
+def test_units_of_new_versions_are_enabled_unless_an_administrator_switched_them_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    units = Units(monkeypatch, on="b", switched_off="d")
+    packages = [replace(waiting(name), known="1.0") for name in "bcd"]
+    together.prepare(Layout(), [*packages, waiting("e")])
+    assert units.asked == [
+        "was-enabled c",
+        "was-enabled d",
+        "preset c e",
+        "update-state b c e",
+        "enable b c e",
+        "update-state d",
     ]
 
 
-def test_units_of_a_new_version_that_are_off_are_enabled_unless_an_administrator_disabled_them(
-    monkeypatch: pytest.MonkeyPatch,
+def test_units_that_links_of_the_administrators_directory_want_are_enabled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[list[str]] = []
-
-    def run(words: list[str]) -> Answer:
-        asked.append(words)
-        return Answer(int(words[-1] == "by-hand.timer"), "")
-
-    now = {"on.socket": "enabled", "new.timer": "disabled", "by-hand.timer": "disabled", "c.path": "masked"}
-    monkeypatch.setattr(systemd, "of_each", lambda name, *units: {unit: now[unit] for unit in units if unit in now})
-    monkeypatch.setattr(systemd, "run", run)
-    assert together.off([*now, "unheard-of.timer"]) == ["new.timer", "unheard-of.timer"]
-    assert [words[-1] for words in asked] == ["new.timer", "by-hand.timer", "unheard-of.timer"]
-    assert together.off([]) == []
+    monkeypatch.setattr(systemd, "LINKS", tmp_path)
+    assert systemd.enabled() == frozenset()
+    for name in ("sockets.target.wants/a.socket", "timers.target.wants/a.timer", "c.service", "a.service.d/b.conf"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to("/dev/null")
+    assert systemd.enabled() == {"a.socket", "a.timer"}
 
 
 @pytest.mark.parametrize(
@@ -319,11 +331,15 @@ def test_what_another_run_of_dpkg_left_does_not_count(tmp_path: Path, run: str) 
     assert said(tmp_path, f"{run}\ngood\nfpmjail: shop: words\n") == (77, "")
 
 
-def test_a_new_version_says_what_became_of_its_site_and_goes_on_to_its_units(tmp_path: Path) -> None:
-    assert said(tmp_path, "RUN\ngood\nfpmjail: shop: words\n", former="1.0") == (77, "fpmjail: shop: words\nyes\n")
+def test_a_new_version_says_what_became_of_its_site_as_a_new_site_does(tmp_path: Path) -> None:
+    assert said(tmp_path, "RUN\ngood\nfpmjail: shop: words\n", former="1.0") == (0, "fpmjail: shop: words\n")
     assert said(tmp_path, "RUN\nbad\nfpmjail: shop: no\n", former="1.0") == (1, "fpmjail: shop: no\n")
     assert said(tmp_path, "7 8\ngood\n", former="1.0") == (77, "")
-    assert 'if [ -z "$DPKG_ROOT$configured" ]' in POSTINST
+
+
+def test_what_an_old_version_had_is_looked_after_before_a_new_one_says_what_became_of_its_site() -> None:
+    postinst = dict(planned(shop("web: {tls: none}\n")).scripts)["postinst"]
+    assert postinst.index("# begin former-units") < postinst.index("# begin foregone")
 
 
 def test_a_site_whose_upgrade_was_given_up_is_configured_by_its_own_postinst(tmp_path: Path) -> None:
