@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
 
-from fpmjail import checked, facts, state, systemd, vhost, waking
+from fpmjail import checked, facts, files, state, systemd, vhost, waking
 from fpmjail.arrival import surroundings
 from fpmjail.finding import Finding, Level
 from fpmjail.layout import Layout
@@ -13,21 +14,39 @@ from fpmjail.site import Site
 
 Say = Callable[[str], None]
 
+SLEPT = b"slept\n"
 AT_ONCE = 200  # somebody who waits for a thousand sites sees meanwhile what became of these
 
 
-def announce(layout: Layout, found: Iterable[Site], say: Say) -> None:
+def expect(layout: Layout, name: str, slept: bool) -> None:
+    """Let the next reload of the web servers announce a site; one that `slept` before is idle again after it."""
+    files.make_directory(layout.run / "announce", 0, 0, 0o755)
+    files.replace_file(layout.run / "announce" / name, SLEPT if slept else b"")
+
+
+def announce(layout: Layout, found: Collection[Site], say: Say) -> None:
     """One line about each site that was configured since the last reload, and what is wrong with it.
 
     PHP works, but does all that the description declares? What does not is said, and keeps no page from anybody. A
     shared site has its pool only after the reload that follows its configuration.
     """
-    fresh = [site for site in found if (layout.run / "announce" / site.name).exists()]
-    for site in fresh:
-        (layout.run / "announce" / site.name).unlink(missing_ok=True)
+    expected = {site.name: taken(layout.run / "announce" / site.name) for site in found}
+    fresh = [site for site in found if expected[site.name] is not None]
     for turn in waking.in_turns(layout, fresh):
         for start in range(0, len(turn), AT_ONCE):
             announce_some(layout, turn[start : start + AT_ONCE], say)
+        if slept := [site for site in turn if expected[site.name] == SLEPT]:
+            waking.put_back(layout, slept)
+
+
+def taken(place: Path) -> bytes | None:
+    """What is in a file, which is gone then; None if there is none."""
+    try:
+        content = place.read_bytes()
+    except FileNotFoundError:
+        return None
+    place.unlink(missing_ok=True)
+    return content
 
 
 def announce_some(layout: Layout, fresh: Sequence[Site], say: Say) -> None:

@@ -37,7 +37,7 @@ class Surroundings:
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A site that is being configured. `known` is what was remembered of it, None for a new one; what the steps have
-    brought so far comes after it."""
+    brought so far comes after it. `slept`: its package brings a new version, and it had no process."""
 
     site: Site
     owner: Account
@@ -49,6 +49,7 @@ class Arrival:
     host: vhost.Applied = field(default_factory=vhost.Applied)
     transfer_refused: str | None = None
     remounted: bool = False
+    slept: bool = False
 
     @property
     def before(self) -> State:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fpmjail import (
+    announcing,
     apparmor,
     cron,
     dropin,
@@ -274,8 +275,7 @@ def beside_the_web(layout: Layout, one: Arrival) -> Arrival:
 def recorded(layout: Layout, one: Arrival) -> Arrival:
     """Write down that the site was configured; the next reload of the web servers announces it."""
     state.write(layout, one.site.name, remember(layout, one))
-    files.make_directory(layout.run / "announce", 0, 0, 0o755)
-    files.touch(layout.run / "announce" / one.site.name)
+    announcing.expect(layout, one.site.name, one.slept)
     return one
 
 

@@ -14,7 +14,17 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from fpmjail import apparmor, facts, files, fpm, handover, masters, probe, systemd, waking
-from fpmjail.arrival import Arrival, Failures, Say, attempt, each, kept, socket_fingerprint, unit_fingerprint
+from fpmjail.arrival import (
+    Arrival,
+    Failures,
+    Say,
+    attempt,
+    each,
+    kept,
+    socket_fingerprint,
+    under_dpkg,
+    unit_fingerprint,
+)
 from fpmjail.layout import Layout
 from fpmjail.places import SiteFault
 from fpmjail.site import Site
@@ -37,14 +47,15 @@ def start(layout: Layout, arrivals: Sequence[Arrival], failures: Failures, progr
     changed = [one for one in listening if one.site.name in serving and is_changed(one)]
     several(lambda one: take_over(layout, one), changed, failures, Progress("a new PHP took over in", progress))
     ready = [one for one in listening if one.site.name not in failures]
-    asleep = too_many([one.site for one in ready if one.site.name not in serving])
-    return prove_each(layout, ready, asleep, failures, progress)
+    idle = [one.site for one in ready if one.site.name not in serving and one.site.php.idle_after]
+    proven = prove_each(layout, ready, too_many(idle), failures, progress)
+    names = {site.name for site in idle} if under_dpkg() else frozenset()
+    return tuple(replace(one, slept=one.known is not None and one.site.name in names) for one in proven)
 
 
-def too_many(idle: Iterable[Site]) -> frozenset[str]:
+def too_many(idle: Sequence[Site]) -> frozenset[str]:
     """Of the sites that the first request is going to wake those that memory has no room for, by name."""
-    able = [site.name for site in idle if site.php.idle_after]
-    return frozenset(able[waking.allowed() :])
+    return frozenset(site.name for site in idle[waking.allowed() :])
 
 
 def open_anew(one: Arrival) -> None:

@@ -133,10 +133,12 @@ def runs(place: tuple[Server, list[Path]], traces: tuple[Traces, Traces]) -> Run
 @dataclass(frozen=True, slots=True)
 class Upgrade:
     """New versions of sites, and two new sites, in one run of apt: what it said, the programs that it started with the
-    first word after the name of each, and how the requests to one of the sites went meanwhile."""
+    first word after the name of each, the services that ran after it, and how the requests to one site went meanwhile.
+    """
 
     said: Completed
     programs: tuple[str, ...]
+    awake: frozenset[str]
     load: Report
 
 
@@ -158,7 +160,7 @@ def upgrade(bench: Bench, place: tuple[Server, list[Path]], runs: Runs) -> Upgra
     with Load(server.container, host=host, path="/load.php", slow_seconds=3) as requests:
         said, _ = installed(server, [*newer[TEN], *debs[FRESH]])
     programs = tuple(" ".join(words) for words in re.findall(STARTED, server.read("/root/trace")))
-    return Upgrade(said, programs, requests.report())
+    return Upgrade(said, programs, frozenset(awake(server)), requests.report())
 
 
 def sites(debs: list[Path]) -> list[str]:
@@ -284,6 +286,14 @@ def test_new_versions_of_many_sites_in_one_run_are_configured_together(
     assert server.run("dpkg", "--configure", "--pending").good
     assert server.get("/index.php", f"{taken}.example.org").body == "77M"
     assert server.run("systemctl", "is-enabled", f"site-{masked}-jail.socket").stdout.strip() == "enabled"
+
+
+def test_a_site_that_slept_sleeps_again_after_the_upgrade_and_the_others_are_up(
+    place: tuple[Server, list[Path]], upgrade: Upgrade
+) -> None:
+    names = sites(place[1][TEN])
+    slept, _, busy, *others = (f"site-{name}-jail.service" for name in names)
+    assert slept not in upgrade.awake and {busy, *others} <= upgrade.awake
 
 
 def test_while_many_sites_are_upgraded_no_request_to_one_of_them_fails(upgrade: Upgrade) -> None:

@@ -12,6 +12,7 @@ import pytest
 from test_site_json import EXAMPLE, read
 
 from fpmjail import (
+    announcing,
     apache,
     arrival,
     configure,
@@ -605,9 +606,38 @@ def test_of_sites_that_are_upgraded_only_a_changed_one_that_runs_gets_a_new_mast
     assert server.replaced == ["b"] and server.rested == []
 
 
-def test_a_site_that_slept_before_its_upgrade_sleeps_again_where_memory_has_no_room_for_it(
+def test_sites_that_are_woken_sleep_again_where_memory_has_no_room_for_them(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     server = Running(monkeypatch, tmp_path, room=1)
     starting.start(server.layout, [server.arrive(name) for name in "abcd"], {}, print)
     assert server.rested == ["d"], "c has room, a and b ran before"
+
+
+def test_a_site_that_slept_sleeps_again_after_the_upgrade_of_its_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DPKG_MAINTSCRIPT_NAME", "postinst")
+    server = Running(monkeypatch, tmp_path, room=8)
+    new = replace(server.arrive("d"), known=None)
+    up = starting.start(server.layout, [*(server.arrive(name) for name in "abc"), new], {}, print)
+    assert [one.site.name for one in up if one.slept] == ["c"], "a and b ran before, d is new"
+    assert server.rested == [], "it is looked at once more when the web server knows it"
+
+
+def test_after_it_was_announced_a_site_that_slept_is_idle_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    layout, sites = Layout(tmp_path), [named(name) for name in "abc"]
+    (tmp_path / "run").mkdir()
+    files.make_run(layout.run)
+    said: list[list[str]] = []
+    rested: list[list[str]] = []
+    monkeypatch.setattr(announcing, "announce_some", lambda layout, some, say: said.append([one.name for one in some]))
+    monkeypatch.setattr(waking, "put_back", lambda layout, some: rested.append([one.name for one in some]))
+    announcing.expect(layout, "a", slept=False)
+    announcing.expect(layout, "b", slept=True)
+    announcing.announce(layout, sites, print)
+    assert (said, rested) == ([["a", "b"]], [["b"]])
+    announcing.announce(layout, sites, print)
+    assert (said, rested) == ([["a", "b"]], [["b"]]), "each is announced once"
