@@ -225,7 +225,8 @@ def applied(layout: Layout, one: Arrival) -> Arrival:
         # The start of a new site proves more than a test does.
         taken = fpm.apply(layout, site, provable=one.around.live, started=one.known is None and one.started)
     if taken.refused:
-        one.say(taken.refused)
+        instead = "runs without any drop-in" if taken.changed else "goes on with what it had"
+        one.say(f"drop-in not applied: {taken.refused}; until that is mended PHP-FPM {instead}")
     return replace(one, applied=taken)
 
 
@@ -255,7 +256,8 @@ def hosted(one: Arrival, result: vhost.Result) -> Arrival | Exception:
     if isinstance(result, Exception):
         return result
     for words in result.words:
-        one.say(words)
+        refused = words == result.refused
+        one.say(f"drop-in not applied: {words}; until that is mended its last good text stays" if refused else words)
     return replace(one, host=result)
 
 
