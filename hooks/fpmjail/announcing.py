@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from fpmjail.site import Site
 Say = Callable[[str], None]
 
 SLEPT = b"slept\n"
+RUN_OF_APT = 900.0  # seconds from the configuration of a site to the reload of the web servers
 AT_ONCE = 200  # somebody who waits for a thousand sites sees meanwhile what became of these
 
 
@@ -40,13 +42,14 @@ def announce(layout: Layout, found: Collection[Site], say: Say) -> None:
 
 
 def taken(place: Path) -> bytes | None:
-    """What is in a file, which is gone then; None if there is none."""
+    """What is in a file, which is gone then; None if there is none. One that nobody has taken for long says nothing of
+    how its site is now."""
     try:
-        content = place.read_bytes()
+        content, age = place.read_bytes(), time.time() - place.stat().st_mtime
     except FileNotFoundError:
         return None
     place.unlink(missing_ok=True)
-    return content
+    return content if 0 <= age < RUN_OF_APT else b""
 
 
 def announce_some(layout: Layout, fresh: Sequence[Site], say: Say) -> None:

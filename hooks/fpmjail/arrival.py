@@ -37,7 +37,7 @@ class Surroundings:
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A site that is being configured. `known` is what was remembered of it, None for a new one; what the steps have
-    brought so far comes after it. `slept`: its package brings a new version, and it had no process."""
+    brought so far comes after it. `idle`: it could have had a process and had none when that began."""
 
     site: Site
     owner: Account
@@ -49,7 +49,7 @@ class Arrival:
     host: vhost.Applied = field(default_factory=vhost.Applied)
     transfer_refused: str | None = None
     remounted: bool = False
-    slept: bool = False
+    idle: bool = False
 
     @property
     def before(self) -> State:
@@ -60,6 +60,11 @@ class Arrival:
     def on(self) -> bool:
         """False for a site that an administrator switched off."""
         return not self.before.disabled
+
+    @property
+    def slept(self) -> bool:
+        """True for an idle site of which dpkg brings a new version: that is no reason for it to have a process."""
+        return self.idle and self.known is not None and under_dpkg()
 
     @property
     def started(self) -> bool:
@@ -120,7 +125,9 @@ def unexpected(error: Exception) -> SiteFault:
     """What nobody thought of, with its place in the code."""
     import traceback
 
-    *_, place = traceback.extract_tb(error.__traceback__)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).parent == Path(__file__).parent]
+    place = (own or frames)[-1]
     where = f"{Path(place.filename).name}:{place.lineno}"
     return SiteFault(f"{type(error).__name__}: {error} ({where})", "that is a mistake in fpmjail: please report it")
 

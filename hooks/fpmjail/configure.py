@@ -76,9 +76,7 @@ def configure_all(layout: Layout, tellers: Mapping[str, Say]) -> Failures:
     files.make_run(layout.run)
     with files.lock(layout.lock_file):
         up = bring_up(layout, placed, failures, progress)
-        for one in known:
-            if one.site.name in failures and one.known is None:
-                takedown.withdraw(layout, one.site)
+        each(lambda one: withdrawn(layout, one), [one for one in known if one.site.name in failures], failures)
     each(lambda one: recorded(layout, one), up, failures)
     return failures
 
@@ -95,6 +93,13 @@ def looked_at(layout: Layout, tellers: Mapping[str, Say], failures: Failures) ->
         except Exception as error:
             failures[name] = unexpected(error)
     return tuple(arrivals)
+
+
+def withdrawn(layout: Layout, one: Arrival) -> Arrival:
+    """Take back what was done for a new site that cannot be configured; one that was there before stays up."""
+    if one.known is None:
+        takedown.withdraw(layout, one.site)
+    return one
 
 
 def arriving(layout: Layout, name: str, say: Say, users: Mapping[str, tuple[Site, ...]] | None) -> Arrival:
@@ -142,7 +147,8 @@ def shared_base(site: Site) -> Path:
 def bring_up(layout: Layout, arrivals: Sequence[Arrival], failures: Failures, progress: Say) -> tuple[Arrival, ...]:
     """The steps that need the lock, in their order; returns those that went through all of them."""
     images: dict[str, Manifest] = {}
-    with_image = each(lambda one: imaged(layout, one, images), arrivals, failures)
+    seen = starting.look(layout, arrivals)
+    with_image = each(lambda one: imaged(layout, one, images), seen, failures)
     made = each(lambda one: furnish(layout, one), with_image, failures)
     mounted = mounting.mount(layout, made, failures)
     running = run_php(layout, mounted, failures, progress)
@@ -256,8 +262,7 @@ def hosted(one: Arrival, result: vhost.Result) -> Arrival | Exception:
     if isinstance(result, Exception):
         return result
     for words in result.words:
-        refused = words == result.refused
-        one.say(f"drop-in not applied: {words}; until that is mended its last good text stays" if refused else words)
+        one.say(f"drop-in not applied: {words}" if words == result.refused else words)
     return replace(one, host=result)
 
 

@@ -123,7 +123,19 @@ def apply(layout: Layout, site: Site, provable: bool, *, started: bool = False) 
     def proof(parts: tuple[Part, ...]) -> str | None:
         return proven(site, parts, provable and not (started and len(parts) == 1))
 
-    return bring(layout, site, site.paths.jail / "etc/fpm.conf", proof)
+    def change() -> None:
+        if provable:  # else there is no master
+            files.make_run(layout.run)
+            files.make_directory(untaken(layout, site).parent, 0, 0, 0o755)
+            files.touch(untaken(layout, site))
+
+    return bring(layout, site, site.paths.jail / "etc/fpm.conf", proof, change)
+
+
+def untaken(layout: Layout, site: Site) -> Path:
+    """The mark of a configuration that no master has taken up yet: of a run that was killed, or failed. After a boot
+    all are new."""
+    return layout.run / "untaken" / site.name
 
 
 def own_fault(site: Site) -> str | None:
@@ -136,10 +148,11 @@ def own_part(site: Site) -> Part:
     return Part(str(site.paths.pool), site.paths.pool.read_text())
 
 
-def bring(layout: Layout, site: Site, live: Path, proof: Proof) -> Applied:
+def bring(layout: Layout, site: Site, live: Path, proof: Proof, change: Callable[[], None] = lambda: None) -> Applied:
     """Bring the file `live` up to date with what the package and the administrator want of PHP-FPM.
 
-    `proof` says why the parts together cannot go live, or None. Raises PoolFault for the package's own text.
+    `proof` says why the parts together cannot go live, or None. `change` is called before the file changes.
+    Raises PoolFault for the package's own text.
     """
     own = own_part(site)
     parts = (own, *dropin.read(dropin_directory(layout, site)))
@@ -151,6 +164,7 @@ def bring(layout: Layout, site: Site, live: Path, proof: Proof) -> Applied:
         return Applied(changed=False, refused=refused)
     if refused:
         parts = alone(own, proof, refused)
+    change()
     files.replace_file(live, text(parts).encode(), 0o644)
     return Applied(changed=True, refused=refused, before=before)
 

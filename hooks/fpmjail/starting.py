@@ -22,7 +22,6 @@ from fpmjail.arrival import (
     each,
     kept,
     socket_fingerprint,
-    under_dpkg,
     unit_fingerprint,
 )
 from fpmjail.layout import Layout
@@ -44,18 +43,28 @@ def start(layout: Layout, arrivals: Sequence[Arrival], failures: Failures, progr
     listening = listen_each(arrivals, failures)
     pids, marks = systemd.up(*handover.PATTERNS), handover.leaving(layout)
     serving = {one.site.name for one in listening if handover.stand(one.site, pids, marks).serving}
-    changed = [one for one in listening if one.site.name in serving and is_changed(one)]
+    changed = [one for one in listening if one.site.name in serving and is_changed(layout, one)]
     several(lambda one: take_over(layout, one), changed, failures, Progress("a new PHP took over in", progress))
     ready = [one for one in listening if one.site.name not in failures]
-    idle = [one.site for one in ready if one.site.name not in serving and one.site.php.idle_after]
-    proven = prove_each(layout, ready, too_many(idle), failures, progress)
-    names = {site.name for site in idle} if under_dpkg() else frozenset()
-    return tuple(replace(one, slept=one.known is not None and one.site.name in names) for one in proven)
+    idle = [one.site for one in ready if one.idle or one.known is None]
+    return prove_each(layout, ready, too_many(idle), failures, progress)
+
+
+def look(layout: Layout, arrivals: Iterable[Arrival]) -> tuple[Arrival, ...]:
+    """The sites, with whether each is idle now: before anything is stopped for what is new."""
+    pids, marks = systemd.up(*handover.PATTERNS) if systemd.running() else {}, handover.leaving(layout)
+
+    def idle(one: Arrival) -> bool:
+        coming = pids.get(one.site.units.service) == 0  # systemd starts it, and it has no process yet
+        return not coming and not handover.stand(one.site, pids, marks).serving
+
+    able = {one.site.name for one in arrivals if one.started and not one.site.shared and one.site.php.idle_after}
+    return tuple(replace(one, idle=one.site.name in able and idle(one)) for one in arrivals)
 
 
 def too_many(idle: Sequence[Site]) -> frozenset[str]:
     """Of the sites that the first request is going to wake those that memory has no room for, by name."""
-    return frozenset(site.name for site in idle[waking.allowed() :])
+    return frozenset([site.name for site in idle if site.php.idle_after][waking.allowed() :])
 
 
 def open_anew(one: Arrival) -> None:
@@ -103,10 +112,11 @@ def watch_certificate(site: Site, say: Say) -> None:
             say(f"nobody looks out for its certificate, {unit} does not start{said}; when it is new: fpmjail reload")
 
 
-def is_changed(one: Arrival) -> bool:
-    """Whether a master that runs has to make way: for new units or a new configuration. One of which nothing is known
-    may have any units and any generation."""
-    return one.applied.changed or one.before.units != unit_fingerprint(one.site)
+def is_changed(layout: Layout, one: Arrival) -> bool:
+    """Whether a master that runs has to make way: for new units or a new configuration, also of a run that was killed.
+    One of which nothing is known may have any units and any generation."""
+    new = one.applied.changed or fpm.untaken(layout, one.site).exists()
+    return new or one.before.units != unit_fingerprint(one.site)
 
 
 def take_over(layout: Layout, one: Arrival) -> Arrival:
@@ -126,6 +136,7 @@ def prove_each(
 
     def proven(one: Arrival) -> Arrival:
         result = prove(layout, one)
+        fpm.untaken(layout, one.site).unlink(missing_ok=True)
         if one.site.name in asleep:
             lay_down(layout, one.site)
         return result

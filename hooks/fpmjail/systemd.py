@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
@@ -52,8 +53,8 @@ def running() -> bool:
 
 
 def permitted(unit: str, action: str) -> bool:
-    """What the admin's policy-rc.d says (invoke-rc.d(8)); without one everything is permitted."""
-    return not POLICY.exists() or run([str(POLICY), unit.removesuffix(".service"), action]).status != DENIED
+    """What the admin's policy-rc.d says (invoke-rc.d(8)); without one that can be run everything is permitted."""
+    return not os.access(POLICY, os.X_OK) or run([str(POLICY), unit.removesuffix(".service"), action]).status != DENIED
 
 
 def systemctl(*arguments: str, timeout: float | None = None) -> Answer:

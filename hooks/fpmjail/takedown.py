@@ -13,6 +13,7 @@ from fpmjail import (
     cron,
     facts,
     files,
+    fpm,
     image,
     inside,
     mounts,
@@ -40,6 +41,7 @@ def withdraw(layout: Layout, site: Site) -> None:
         units = (*site.units.paths, *own)
         if units:
             systemd.systemctl("stop", *units)
+    fpm.untaken(layout, site).unlink(missing_ok=True)
     if site.shared:
         from fpmjail import shared
 

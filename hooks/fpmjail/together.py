@@ -27,6 +27,7 @@ WANTED = frozenset({"install", "hold"})
 BEING_CONFIGURED, WAITING = "half-configured", "unpacked"
 SHARE = "/usr/share/fpmjail"
 RANGES = ("system-accounts.conf", "further-accounts.conf")
+ALONE = ".alone"  # no name of a site: in this run each has to be configured by itself
 ALL = frozenset({"--pending", "-a"})
 
 
@@ -58,7 +59,13 @@ def configure(layout: Layout, name: str, say: Say) -> None:
     prepare(layout, waiting)
     lines: dict[str, list[str]] = {one.site: [] for one in waiting}
     tellers = {name: say, **{site: teller(site, kept) for site, kept in lines.items()}}
-    failures = configuring.configure_all(layout, tellers)
+    try:
+        failures = configuring.configure_all(layout, tellers)
+    except Exception as error:
+        say(f"the others are configured one after another: {type(error).__name__}: {error}")
+        foregone.leave(layout, ALONE, run, fault=True, lines=())
+        configuring.configure(layout, name, say)
+        return
     for site, kept in lines.items():
         if fault := failures.get(site):
             kept.append(f"fpmjail: {site}: {fault}")
@@ -70,7 +77,7 @@ def configure(layout: Layout, name: str, say: Say) -> None:
 
 def with_it(layout: Layout, name: str, run: str) -> tuple[Package, ...]:
     """The sites that are configured with this one: none if that would keep this one down for longer."""
-    if not keeps_image(layout, name):
+    if not keeps_image(layout, name) or foregone.told(layout, ALONE, run):
         return ()
     waiting = companions(name, found(layout), named(run))
     return tuple(one for one in waiting if can_go_along(layout, one.site) and not foregone.told(layout, one.site, run))

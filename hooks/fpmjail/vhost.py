@@ -21,7 +21,7 @@ class Applied:
     refused: str | None = None
 
 
-Result = Applied | VirtualHostFault | OSError
+Result = Applied | Exception
 """What became of a virtual host, or what is wrong with it."""
 
 

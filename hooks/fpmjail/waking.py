@@ -59,10 +59,14 @@ def idle(layout: Layout, sites: Iterable[Site]) -> tuple[Site, ...]:
 
 
 def put_back(layout: Layout, woken: Iterable[Site]) -> None:
-    """Let sites be idle that were before. The lock is taken: a hand-over is not to be disturbed."""
+    """Let sites be idle that were before and have no visitor now. The lock is taken: a hand-over is not to be
+    disturbed."""
+    from fpmjail import idle
+
     with files.lock(layout.lock_file):
         pids, marks = systemd.up(*handover.PATTERNS), handover.leaving(layout)
+        in_flight = idle.connections(Path("/proc/net/unix").read_text())
         for site in woken:
             standing = handover.stand(site, pids, marks)
-            if standing.alone:
+            if standing.alone and not in_flight.get(str(site.paths.socket)):
                 handover.rest(layout, site, standing.pid)

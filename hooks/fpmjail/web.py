@@ -10,7 +10,7 @@ from typing import Protocol
 from fpmjail import apache, nginx, systemd
 from fpmjail.layout import Layout
 from fpmjail.site import Site
-from fpmjail.vhost import Applied, Lacks, Result, VirtualHostFault
+from fpmjail.vhost import Applied, Lacks, Result
 
 
 class WebServer(Protocol):
@@ -51,22 +51,38 @@ def apply_all(layout: Layout, wanted: Sequence[tuple[Site, bool]]) -> dict[str, 
 
     Apache, whose test takes longer with every site, is asked once for all of them.
     """
-    for site, _ in wanted:
-        leave(layout, site)
-    joint = [(site, on) for site, on in wanted if server(site) is apache]
-    results: dict[str, Result] = dict(apache.apply_all(layout, joint))
-    for site, on in wanted:
+    results: dict[str, Result] = {site.name: fault for site, _ in wanted if (fault := left(layout, site))}
+    going = [(site, on) for site, on in wanted if site.name not in results]
+    results |= jointly(layout, [(site, on) for site, on in going if server(site) is apache])
+    for site, on in going:
         if site.name not in results:
             results[site.name] = result_of(layout, site, on)
     return results
 
 
+def jointly(layout: Layout, wanted: Sequence[tuple[Site, bool]]) -> Mapping[str, Result]:
+    """What became of the sites of Apache; nothing when that cannot be said of all of them at once."""
+    try:
+        return apache.apply_all(layout, wanted)
+    except Exception:
+        return {}
+
+
 def result_of(layout: Layout, site: Site, on: bool) -> Result:
-    """What became of one virtual host."""
+    """What became of one virtual host: whatever is wrong with it, it is wrong with this one alone."""
     try:
         return server(site).apply(layout, site, on)
-    except (VirtualHostFault, OSError) as error:
+    except Exception as error:
         return error
+
+
+def left(layout: Layout, site: Site) -> Exception | None:
+    """What kept the site from being taken out of other web servers."""
+    try:
+        leave(layout, site)
+    except Exception as error:
+        return error
+    return None
 
 
 def leave(layout: Layout, site: Site) -> None:

@@ -103,7 +103,7 @@ def test_what_a_run_for_many_sites_left_on_goes_although_prerm_was_not_called(is
 
 
 def test_the_path_unit_of_a_site_that_had_a_certificate_is_forgotten() -> None:
-    assert fences(WITHOUT_TLS["postinst"]) == ["foregone", "accounts", "units", "former-units", "configure", "reload"]
+    assert fences(WITHOUT_TLS["postinst"]) == ["former-units", "foregone", "accounts", "units", "configure", "reload"]
     assert "enable_unit site-shop-jail-certificate.path\n" in SCRIPTS["postinst"]
     assert "enable_unit site-shop-jail-certificate.path\n" not in WITHOUT_TLS["postinst"]
     assert "deb-systemd-helper purge site-shop-jail-certificate.path" in WITHOUT_TLS["postinst"]

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from fpmjail import (
     systemd,
     together,
     waking,
+    web,
 )
 from fpmjail.arrival import Arrival, Failures, Surroundings
 from fpmjail.layout import Layout
@@ -290,6 +292,48 @@ def test_a_first_site_that_fails_keeps_the_others_from_nothing(tmp_path: Path, m
     assert (layout.foregone / "c").read_text() == "7 8\nbad\nfpmjail: c: never\n  do this\n"
 
 
+def test_when_all_at_once_does_not_work_each_is_configured_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(layout: Layout, tellers: Mapping[str, object]) -> Failures:
+        raise MemoryError("too many")
+
+    alone: list[str] = []
+    (tmp_path / "run").mkdir()
+    layout = Layout(tmp_path)
+    monkeypatch.setattr(systemd, "run", lambda words: Answer(0, ""))
+    monkeypatch.setattr(foregone, "run_of_dpkg", lambda: "7 8")
+    monkeypatch.setattr(together, "named", lambda run: frozenset({"--pending"}))
+    monkeypatch.setattr(together, "found", lambda layout: (LEADER, waiting("b")))
+    monkeypatch.setattr(configure, "configure_all", never)
+    monkeypatch.setattr(configure, "configure", lambda layout, name, say: alone.append(name))
+    said: list[str] = []
+    together.configure(layout, "a", said.append)
+    assert alone == ["a"] and said[-1] == "the others are configured one after another: MemoryError: too many"
+    assert together.with_it(layout, "a", "7 8") == (), "nor does the next one try"
+
+
+def test_what_is_idle_is_seen_before_anything_is_stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    server = Running(monkeypatch, tmp_path, room=8)
+    server.up["b.service"] = 0  # on its way up
+    monkeypatch.setattr(systemd, "running", lambda: True)
+    seen = starting.look(server.layout, [server.arrive(name) for name in "abc"])
+    assert [one.site.name for one in seen if one.idle] == ["c"]
+    off = replace(server.arrive("d"), known=State(disabled=True))
+    always = server.arrive("e")
+    always = replace(always, site=replace(always.site, php=replace(always.site.php, idle_after=0)))
+    assert not any(one.idle for one in starting.look(server.layout, [off, always]))
+
+
+def test_a_mark_that_nobody_has_taken_for_long_does_not_put_a_site_to_rest(tmp_path: Path) -> None:
+    place = tmp_path / "a"
+    place.write_bytes(announcing.SLEPT)
+    assert announcing.taken(place) == announcing.SLEPT and announcing.taken(place) is None
+    place.write_bytes(announcing.SLEPT)
+    os.utime(place, (1, 1))
+    assert announcing.taken(place) == b""
+
+
 def test_the_units_are_those_that_the_package_enables() -> None:
     script = dict(planned(shop("cron: [{name: night, command: [php, x.php], schedule: daily}]\n")).scripts)["postinst"]
     site = read(EXAMPLE)
@@ -307,7 +351,7 @@ def said(directory: Path, content: str, argument: str = "configure", former: str
     content RUN is what the snippet must find there."""
     snippet = POSTINST[POSTINST.index(BEGIN) : POSTINST.index(END)].replace("/run/fpmjail/foregone", str(directory))
     script = directory / "script"
-    script.write_text(f'set -e\n{snippet}\n[ -z "$configured" ] || echo "$configured"\nexit 77\n')
+    script.write_text(f"set -e\n{snippet}\nexit 77\n")
     stat = 'IFS= read -r stat </proc/$$/stat; rest=${stat##*) }; set -- $rest; run="$$ ${20}"'
     (directory / "template").write_text(content)
     dpkg = (
@@ -401,7 +445,7 @@ def test_what_nobody_thought_of_stops_the_site_that_it_happens_to_alone() -> Non
 
     left = arrival.each(step, [arriving("a"), arriving("b"), arriving("c")], failures)
     assert [one.site.name for one in left] == ["a", "c"]
-    assert "KeyError: 'www-data' (test_together.py:" in str(failures["b"])
+    assert "KeyError: 'www-data' (arrival.py:" in str(failures["b"]), "the last place of ours"
 
 
 def test_a_site_of_which_nothing_can_be_known_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -485,6 +529,34 @@ def tests_of_apache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str
     return asked
 
 
+def test_a_virtual_host_that_cannot_be_read_stops_no_other(
+    tests_of_apache: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def candidate(site: Site, *_: object) -> str:
+        if site.name == "b":
+            raise PermissionError(13, "Permission denied", "apache.conf")
+        return site.name
+
+    monkeypatch.setattr(apache, "candidate", candidate)
+    monkeypatch.setattr(web, "leave", lambda layout, site: None)
+    results = web.apply_all(Layout(tmp_path), [(named(name), True) for name in "abc"])
+    assert isinstance(results.pop("b"), PermissionError)
+    assert results == {"a": Applied(), "c": Applied()}
+
+
+def test_a_site_that_cannot_leave_another_web_server_stops_no_other(
+    tests_of_apache: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(layout: Layout, site: Site) -> None:
+        if site.name == "b":
+            raise KeyError("nginx")
+
+    monkeypatch.setattr(web, "leave", leave)
+    results = web.apply_all(Layout(tmp_path), [(named(name), True) for name in "abc"])
+    assert isinstance(results.pop("b"), KeyError)
+    assert results == {"a": Applied(), "c": Applied()}
+
+
 def test_many_virtual_hosts_are_tested_once_and_linked_as_a2ensite_does(
     tests_of_apache: list[str], tmp_path: Path
 ) -> None:
@@ -537,6 +609,7 @@ def test_a_new_pool_without_drop_ins_is_proven_by_its_first_start(
     (jail / "etc").mkdir(parents=True)
     site = replace(site, paths=replace(site.paths, pool=pool, jail=jail))
     layout = Layout(tmp_path)
+    (tmp_path / "run").mkdir()
     fpm.dropin_directory(layout, site).mkdir(parents=True)
     for number in range(dropins):
         (fpm.dropin_directory(layout, site) / f"{number}.conf").write_text("pm.max_children = 3\n")
@@ -549,6 +622,9 @@ def test_a_new_pool_without_drop_ins_is_proven_by_its_first_start(
     monkeypatch.setattr(sandbox, "run", run)
     assert fpm.apply(layout, site, provable=True, started=started).changed
     assert len(asked) == tests and (jail / "etc/fpm.conf").exists()
+    assert fpm.untaken(layout, site).exists(), "until a master has proven it"
+    assert not fpm.apply(layout, site, provable=True, started=started).changed
+    assert starting.is_changed(layout, replace(arriving("example"), known=State(), site=site))
 
 
 def test_a_new_pool_that_fpm_refuses_is_named_by_what_fpm_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -590,7 +666,7 @@ class Running:
         return Result("php", True, ())
 
     def arrive(self, name: str) -> Arrival:
-        one = arriving(name)
+        one = replace(arriving(name), idle=f"{name}.service" not in self.up)
         units = replace(one.site.units, service=f"{name}.service", standby=f"{name}-standby@.service")
         php = replace(one.site.php, idle_after=600)
         return replace(one, site=replace(one.site, units=units, php=php), known=State())
