@@ -90,7 +90,7 @@ def looked_at(layout: Layout, tellers: Mapping[str, Say], failures: Failures) ->
             arrivals.append(arriving(layout, name, say, users))
         except (SiteFault, sites.SiteError) as fault:
             failures[name] = fault
-        except Exception as error:
+        except Exception as error:  # whatever it is, it stops no other site
             failures[name] = unexpected(error)
     return tuple(arrivals)
 

@@ -61,7 +61,7 @@ def configure(layout: Layout, name: str, say: Say) -> None:
     tellers = {name: say, **{site: teller(site, kept) for site, kept in lines.items()}}
     try:
         failures = configuring.configure_all(layout, tellers)
-    except Exception as error:
+    except Exception as error:  # whatever it is, the next ones need not meet it
         say(f"the others are configured one after another: {type(error).__name__}: {error}")
         foregone.leave(layout, ALONE, run, fault=True, lines=())
         configuring.configure(layout, name, say)

@@ -64,7 +64,7 @@ def jointly(layout: Layout, wanted: Sequence[tuple[Site, bool]]) -> Mapping[str,
     """What became of the sites of Apache; nothing when that cannot be said of all of them at once."""
     try:
         return apache.apply_all(layout, wanted)
-    except Exception:
+    except Exception:  # each is then asked by itself, and says so of itself
         return {}
 
 
@@ -72,7 +72,7 @@ def result_of(layout: Layout, site: Site, on: bool) -> Result:
     """What became of one virtual host: whatever is wrong with it, it is wrong with this one alone."""
     try:
         return server(site).apply(layout, site, on)
-    except Exception as error:
+    except Exception as error:  # whatever it is, it stops no other site
         return error
 
 
@@ -80,7 +80,7 @@ def left(layout: Layout, site: Site) -> Exception | None:
     """What kept the site from being taken out of other web servers."""
     try:
         leave(layout, site)
-    except Exception as error:
+    except Exception as error:  # whatever it is, it stops no other site
         return error
     return None
 
