@@ -59,7 +59,13 @@ def test_damaged_input_is_refused_or_taken(name: str) -> None:
     dice = random.Random(name)
     for _ in range(ROUNDS):
         content = damaged(dice.choice(TARGETS[name].seeds), dice)
-        try:
-            TARGETS[name].survives(content)
-        except Exception as error:
-            pytest.fail(f"{type(error).__name__}: {error} for {content[:2000]!r}")
+        assert complaint(name, content) == ""
+
+
+def complaint(name: str, content: bytes) -> str:
+    """What a parser raises that is no refusal, and for what; nothing when it refuses or takes the content."""
+    try:
+        TARGETS[name].survives(content)
+    except Exception as error:
+        return f"{type(error).__name__}: {error} for {content[:2000]!r}"
+    return ""

@@ -18,10 +18,16 @@ SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 def compile_c(compiler: str, output: Path, *arguments: str | Path) -> Path:
     """Compile and link; every warning is an error, whose words are the failure's."""
+    words = complaint(compiler, output, *arguments)
+    assert not words, words
+    return output
+
+
+def complaint(compiler: str, output: Path, *arguments: str | Path) -> str:
+    """What a compiler has to say, after its command; nothing when all is well."""
     command = [compiler, *STRICT, *map(str, arguments), "-o", str(output)]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr}"
-    return output
+    return f"{' '.join(command)}\n{done.stderr}" if done.returncode else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,8 +115,9 @@ def test_what_has_no_meaning_with_nginx_is_refused_with_its_line(more: str, mess
 
 
 def test_the_same_is_fine_with_apache_or_as_the_default() -> None:
-    shop("web: {headers: {X-A: a$b}}\nphp: {settings: {post_max_size: lots}}\n")
-    site(web=", htaccess: safe")
+    apache = shop("web: {headers: {X-A: a$b}}\nphp: {settings: {post_max_size: lots}}\n")
+    assert apache.web.headers == (("X-A", "a$b"),) and ("post_max_size", "lots") in apache.php.settings
+    assert site(web=", htaccess: safe").web.htaccess.value == "safe"
 
 
 def test_a_size_that_slipped_through_is_refused_at_last() -> None:

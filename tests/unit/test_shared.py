@@ -273,7 +273,8 @@ def test_what_cannot_be_in_shared_isolation_is_refused_with_its_line(more: str, 
 
 
 def test_the_same_is_fine_in_dedicated_isolation() -> None:
-    shop("php: {limits: {tasks: 99}, settings: {opcache.validate_root: 0}, env: {A: $B}}\n")
+    php = shop("php: {limits: {tasks: 99}, settings: {opcache.validate_root: 0}, env: {A: $B}}\n").php
+    assert php.limits.tasks == 99 and ("opcache.validate_root", "0") in php.settings and ("A", "$B") in php.env
 
 
 def test_more_children_than_the_default_of_tasks_are_fine_where_there_is_no_such_limit() -> None:
