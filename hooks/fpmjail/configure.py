@@ -90,6 +90,8 @@ def looked_at(layout: Layout, tellers: Mapping[str, Say], failures: Failures) ->
             arrivals.append(arriving(layout, name, say, users))
         except (SiteFault, sites.SiteError) as fault:
             failures[name] = fault
+        except (OSError, files.UnsafePath) as error:
+            failures[name] = SiteFault(str(error), f"put that right, then: fpmjail configure {name}")
         except Exception as error:  # whatever it is, it stops no other site
             failures[name] = unexpected(error)
     return tuple(arrivals)

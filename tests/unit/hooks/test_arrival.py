@@ -52,7 +52,8 @@ def test_a_site_of_which_nothing_can_be_known_stops_no_other(tmp_path: Path, mon
     monkeypatch.setattr(configure, "arriving", known)
     failures: Failures = {}
     found = configure.looked_at(Layout(tmp_path), dict.fromkeys("abc", print), failures)
-    assert [one.site.name for one in found] == ["a", "c"] and "belongs to uid 905" in str(failures["b"])
+    assert [one.site.name for one in found] == ["a", "c"]
+    assert str(failures["b"]).endswith("belongs to uid 905\n  put that right, then: fpmjail configure b")
 
 
 def test_what_a_comment_of_a_unit_says_is_no_reason_to_replace_anything(tmp_path: Path) -> None:
