@@ -39,6 +39,8 @@ A_FEW_CALLS = 8
 """The most calls for one further site: its site.json is looked at, opened and read."""
 OF_DPKG = 7
 """The programs that dpkg starts for any package: dpkg-split, dpkg-deb twice, tar, rm, preinst, postinst."""
+PHP = ("site-*-jail.service", "site-*-jail-standby@*.service")
+"""The services that have a site's socket."""
 AWAKE = 8
 """So many sites stay awake where there is hardly any memory (fpmjail.waking)."""
 WAITED = 6
@@ -133,8 +135,7 @@ def runs(place: tuple[Server, list[Path]], traces: tuple[Traces, Traces]) -> Run
 @dataclass(frozen=True, slots=True)
 class Upgrade:
     """New versions of sites, and two new sites, in one run of apt: what it said, the programs that it started with the
-    first word after the name of each, the services that ran after it, and how the requests to one site went meanwhile.
-    """
+    first word after the name of each, the sites that had a PHP after it, and how the requests to one went meanwhile."""
 
     said: Completed
     programs: tuple[str, ...]
@@ -160,7 +161,7 @@ def upgrade(bench: Bench, place: tuple[Server, list[Path]], runs: Runs) -> Upgra
     with Load(server.container, host=host, path="/load.php", slow_seconds=3) as requests:
         said, _ = installed(server, [*newer[TEN], *debs[FRESH]])
     programs = tuple(" ".join(words) for words in re.findall(STARTED, server.read("/root/trace")))
-    return Upgrade(said, programs, frozenset(awake(server)), requests.report())
+    return Upgrade(said, programs, awake(server), requests.report())
 
 
 def sites(debs: list[Path]) -> list[str]:
@@ -291,8 +292,7 @@ def test_new_versions_of_many_sites_in_one_run_are_configured_together(
 def test_a_site_that_slept_sleeps_again_after_the_upgrade_and_the_others_are_up(
     place: tuple[Server, list[Path]], upgrade: Upgrade
 ) -> None:
-    names = sites(place[1][TEN])
-    slept, _, busy, *others = (f"site-{name}-jail.service" for name in names)
+    slept, _, busy, *others = sites(place[1][TEN])
     assert slept not in upgrade.awake and {busy, *others} <= upgrade.awake
 
 
@@ -311,7 +311,7 @@ def test_sites_get_accounts_where_all_numbers_of_system_accounts_but_those_of_pa
         answer, _ = installed(server, debs[LATE])
     names = sites(debs[LATE])
     assert answer.good and all(f"{name}: is ready" in answer.output for name in names), answer.output
-    assert len(set(awake(server)) & {f"site-{name}-jail.service" for name in names}) <= AWAKE
+    assert len(awake(server) & set(names)) <= AWAKE
     for name in names[-3:]:
         number = server.run("id", "-u", f"_site-{name}").stdout.strip()
         assert 30000 <= int(number) <= 37999
@@ -325,13 +325,13 @@ def test_a_check_of_all_sites_lets_those_sleep_again_that_memory_has_no_room_for
     place: tuple[Server, list[Path]], runs: Runs
 ) -> None:
     server, debs = place
-    server.shell("systemctl stop 'site-*-jail.service'")
-    kept = f"site-{sites(debs[TEN])[0]}-jail.service"
-    server.run("systemctl", "start", kept)
+    server.run("systemctl", "stop", *PHP)
+    kept = sites(debs[TEN])[0]
+    server.run("systemctl", "start", f"site-{kept}-jail.service")
     with short_of_memory(server):
         found = json.loads(server.run("fpmjail", "check", "--all", "--jail-only", "--json", check=False).stdout)
     assert len(found) > 2 * AWAKE
-    assert awake(server) == [kept]
+    assert awake(server) == {kept}
 
 
 @contextmanager
@@ -345,7 +345,7 @@ def short_of_memory(server: Server) -> Iterator[None]:
         server.run("umount", "/proc/meminfo")
 
 
-def awake(server: Server) -> list[str]:
-    """The services of sites that run."""
-    listing = server.run("systemctl", "list-units", "--plain", "--no-legend", "--state=active", "site-*-jail.service")
-    return [line.split()[0] for line in listing.stdout.splitlines()]
+def awake(server: Server) -> frozenset[str]:
+    """The sites that have a PHP, be it for a moment the one that answers while a request to the one before lasts."""
+    listing = server.run("systemctl", "list-units", "--plain", "--no-legend", "--state=active", *PHP)
+    return frozenset(re.findall(r"^site-(.*?)-jail\b", listing.stdout, re.MULTILINE))
