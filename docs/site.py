@@ -19,7 +19,8 @@ HOUSE = Path(__file__).resolve().parents[1]
 CHAPTERS: dict[str, tuple[str, ...]] = {
     "Tutorial": ("tutorial",),
     "How to": (
-        "existing-server", "mod-php", "wordpress", "dokuwiki", "source-package", "publishing", "from-the-article",
+        "existing-server", "mod-php", "wordpress", "dokuwiki", "source-package", "publishing", "troubleshooting",
+        "from-the-article",
     ),
     "Explanation": ("design", "holds", "threat-model", "attacks", "bench"),
 }  # fmt: skip
@@ -91,8 +92,10 @@ def _linked(text: str, name: str) -> str:
 
 
 def examples() -> str:
-    """Return the page with every example."""
-    paths = sorted((HOUSE / "examples").glob("*.yaml"))
-    texts = (f"## {path.stem}\n\n```yaml\n{path.read_text(encoding='utf-8')}```\n" for path in paths)
+    """Return the page with every example, those that share their defaults last."""
+    place = HOUSE / "examples"
+    paths = [*sorted(place.glob("*.yaml")), *sorted(place.glob("*/**/*.yaml"))]
+    titles = {path: path.stem if path.parent == place else str(path.relative_to(place)) for path in paths}
+    texts = (f"## {titles[path]}\n\n```yaml\n{path.read_text(encoding='utf-8')}```\n" for path in paths)
     intro = "Descriptions to copy. The tests build and install each of them on both releases.\n"
     return "\n".join(["# Examples", "", intro, *texts])

@@ -19,13 +19,14 @@ DIRECTORY = "etc/apparmor.d"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What the template needs: `copies` hold programs and libraries, `sockets` are directories of servers."""
+    """What the template needs: `copies` hold programs and libraries, `sockets` are directories of servers, each with
+    the key that asks for it."""
 
     name: str
     abi: str
     flags: str
     copies: tuple[str, ...]
-    sockets: tuple[str, ...]
+    sockets: tuple[tuple[str, str], ...]
     traces: bool
 
 
@@ -48,7 +49,7 @@ def profile(site: Site, release: Release) -> Profile:
         abi=release.apparmor,
         flags="attach_disconnected, complain" if complain else "attach_disconnected",
         copies=("/.image", "/usr") if bound else ("/.image",),
-        sockets=tuple(sockets(site).values()),
+        sockets=tuple((f"jail.{server}", directory) for server, directory in sockets(site).items()),
         traces=site.php.pool.slow_log > 0,
     )
 

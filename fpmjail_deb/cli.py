@@ -7,6 +7,7 @@ import argparse
 import os
 import re
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -40,7 +41,8 @@ exit status:
   2  a mistake in a description or on the command line; sites without one were built all the same
 
 environment:
-  SOURCE_DATE_EPOCH      the time of all packaged files, in seconds since 1970 (2026-01-01 without it)
+  SOURCE_DATE_EPOCH      the time of all packaged files, in seconds since 1970; without it 2026-01-01, or now
+                         where `code:` ships the site's files
   DEBFULLNAME, DEBEMAIL  the maintainer that new, import and publish --init write
   GNUPGHOME              where publish --init has the key
 
@@ -143,11 +145,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refused(error)
     except UsageError as error:
         return failed(str(error), 2)
+    except BrokenPipeError:
+        return _cut_off()
     except (BuildError, OSError) as error:
         return failed(str(error), 1)
     except KeyboardInterrupt:
         return failed("interrupted", 128 + signal.SIGINT)
     return status
+
+
+def _cut_off() -> int:
+    """Whoever reads what is printed has read enough; Python is not to write the rest at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def _refused(error: DescriptionError) -> int:
@@ -242,8 +252,9 @@ def _diff_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _schema_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--markdown", action="store_true", help="for people: what fpmjail-site(5) says of each key")
-    parser.add_argument("--defaults", action="store_true", help="the schema of defaults.yaml")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--markdown", action="store_true", help="for people: what fpmjail-site(5) says of each key")
+    which.add_argument("--defaults", action="store_true", help="the schema of defaults.yaml")
 
 
 def _source_options(parser: argparse.ArgumentParser) -> None:

@@ -54,7 +54,11 @@ def _write_new(path: Path, text: str, option: str) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise UsageError(f"{path} exists already", f"remove it, or write another with {option}") from None
+        raise _exists(path, option) from None
+
+
+def _exists(path: Path, option: str) -> UsageError:
+    return UsageError(f"{path} exists already", f"remove it, or write another with {option}")
 
 
 def import_(options: argparse.Namespace) -> int:
@@ -64,11 +68,17 @@ def import_(options: argparse.Namespace) -> int:
     files = {printable(str(path)): _bytes_of(path) for path in options.files}
     site = import_site(files, Wanted(_maintainer(os.environ), name, options.pool, options.domain))
     path: Path = options.output or Path(f"{site.name}.yaml")
+    drop_in: Path | None = options.drop_in if site.drop_in else None
+    for place, option in ((path, "-o"), (drop_in, "--drop-in")):
+        if place and place.exists():
+            raise _exists(place, option)
     _write_new(path, site.description, "-o")
     print(f"{path} is written: look at {count(site.remarks, 'remark')} at its end")
-    if options.drop_in and site.drop_in:
-        _write_new(options.drop_in, site.drop_in, "--drop-in")
-        print(f"{options.drop_in} is written, for /etc/fpmjail/sites/{site.name}/{site.server}.d on the server")
+    if drop_in:
+        _write_new(drop_in, site.drop_in, "--drop-in")
+        print(f"{drop_in} is written, for /etc/fpmjail/sites/{site.name}/{site.server}.d on the server")
+    elif options.drop_in:
+        print(f"nothing is left for a drop-in: {options.drop_in} is not written")
     return 0
 
 
@@ -271,7 +281,7 @@ def _chosen(sites: Sequence[Site], options: argparse.Namespace) -> list[Site]:
     """Return the sites that are for the release asked for. Raises UsageError if there is none."""
     chosen = [site for site in sites if _releases(site, options.release)]
     if not sites:
-        raise UsageError("found defaults only", "name descriptions of sites, or a directory with some")
+        raise UsageError("expected a description of a site, found defaults only", "name some, or a directory with some")
     if not chosen:
         raise UsageError(f"no site is for {options.release}", f"add it: releases: [{options.release}]")
     return chosen

@@ -20,7 +20,8 @@ from fpmjail_deb.site_json import found_in
 
 UNITS = "usr/lib/systemd/system/"
 DATA = "usr/share/fpmjail/sites/"
-NO_CHANGE = ("site.json", "changelog.gz")
+VIRTUAL_HOSTS = ("/apache.conf", "/nginx.conf", "/nginx-ipv6.conf", "/nginx-tls.conf", "/nginx-tls-ipv6.conf")
+NO_CHANGE = ("site.json", "changelog.gz", "copyright")
 """Files of which the change is told elsewhere, or follows from every new version."""
 
 PART_OF_FACTS: Mapping[str, str] = {
@@ -78,13 +79,12 @@ def _of_version(old: str, new: str) -> Iterator[str]:
 def _of_units(old: PackagePlan, new: PackagePlan, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     if _at(before, "profile.id") != _at(after, "profile.id"):
         yield "the jail gets another image, built and tried first; then PHP starts anew, and requests wait for it"
-    elif _contents(old, _units(before)) != _contents(new, _units(after)):
-        yield "PHP starts anew, and requests wait for it"
-    elif _contents(old, ("/pool.conf",)) != _contents(new, ("/pool.conf",)):
-        yield "PHP is reloaded"
-    if _contents(old, (".socket",)) != _contents(new, (".socket",)):
+    elif _texts(old, _read_by_php(before)) != _texts(new, _read_by_php(after)):
+        shared = _at(after, "isolation") == "shared"
+        yield "PHP is reloaded" if shared else "a new PHP takes the place of the old one: no request waits"
+    if _texts(old, (".socket",)) != _texts(new, (".socket",)):
         yield "the socket is closed and opened: requests of that moment fail"
-    if _contents(old, VIRTUAL_HOSTS) != _contents(new, VIRTUAL_HOSTS):
+    if _texts(old, VIRTUAL_HOSTS) != _texts(new, VIRTUAL_HOSTS):
         yield "the web server is reloaded"
 
 
@@ -100,16 +100,16 @@ def _of_places(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[
             yield f"{host} no longer leads to this site"
 
 
-VIRTUAL_HOSTS = ("/apache.conf", "/nginx.conf", "/nginx-ipv6.conf", "/nginx-tls.conf", "/nginx-tls-ipv6.conf")
+def _read_by_php(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the ends of the paths of the files whose change asks for a new PHP."""
+    units = (_at(facts, "units.service"), *(_at(facts, "units.mounts") or ()))
+    return ("/pool.conf", *(f"/{unit}" for unit in units))
 
 
-def _units(facts: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the ends of the paths of the units that PHP starts anew for."""
-    return tuple(f"/{unit}" for unit in (_at(facts, "units.service"), *(_at(facts, "units.mounts") or ())))
-
-
-def _contents(package: PackagePlan, endings: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
-    return tuple((file.path, file.content) for file in package.files if file.path.endswith(endings))
+def _texts(package: PackagePlan, endings: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return what means something in the files whose paths end so."""
+    files = (file for file in package.files if file.path.endswith(endings))
+    return {file.path: [line.text for line in lines(file.content.decode())] for file in files}
 
 
 def _at(facts: Mapping[str, Any], path: str) -> Any:
@@ -231,7 +231,7 @@ def lines(text: str) -> tuple[Line, ...]:
     for line in (line.strip() for line in text.splitlines()):
         if not line or line[0] in "#;":
             continue
-        if re.fullmatch(r"\[[^]]+\]", line):
+        if re.fullmatch(r"\[[A-Za-z][\w.-]*\]", line):
             section = line
         elif re.match(r"</[A-Za-z]+>$|}$", line) and blocks:
             blocks.pop()

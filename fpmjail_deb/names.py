@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 
 LONGEST_USER = 31  # useradd(8) allows 32; utmp shows 31
-LONGEST_SOCKET_PATH = 107  # sun_path has 108 bytes with its final NUL, unix(7)
-LONGEST_UNIT = 255  # systemd.unit(5)
 
 SITE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,24}")
 USER_NAME = re.compile(r"_[a-z0-9][a-z0-9-]{0,29}")

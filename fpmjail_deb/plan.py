@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from fpmjail_deb import __version__, apparmor, capabilities, mail, maintscript, metadata, programs, reach
+from fpmjail_deb import __version__, apparmor, capabilities, mail, maintscript, metadata, programs, reach, site_json
 from fpmjail_deb import mounts as image_mounts
 from fpmjail_deb import names as unit_names
-from fpmjail_deb.contents import Code, Directory, Entry, File, PackagePlan, Symlink, with_parents
+from fpmjail_deb.contents import Code, Directory, File, PackagePlan, Symlink, with_parents
 from fpmjail_deb.nginx_host import nginx_values
 from fpmjail_deb.origins import Origins, origins
 from fpmjail_deb.pool import environment, pool_values
@@ -20,11 +19,8 @@ from fpmjail_deb.release import Release
 from fpmjail_deb.render import render
 from fpmjail_deb.sandbox import sandbox
 from fpmjail_deb.site import Isolation, Site, WebServer
-from fpmjail_deb.site_json import site_json
 from fpmjail_deb.site_names import SiteNames, isolation_change, made_directories, site_names
 from fpmjail_deb.virtual_host import virtual_host_values
-
-__all__ = ["Build", "Directory", "Entry", "File", "PackagePlan", "Symlink", "plan"]
 
 GENERATOR = f"fpmjail-deb {__version__}"
 RUNTIME = "fpmjail (>= 0.1~)"
@@ -175,8 +171,12 @@ def _file(path: str, template: str, values: Mapping[str, object]) -> File:
 def _jobs(site: Site, values: Mapping[str, object]) -> tuple[File, ...]:
     """Return a timer and a service for each job."""
     return tuple(
-        _file(f"{UNITS}/{unit_names.cron_unit(site.name, job.name, kind)}", f"cron.{kind}", {**values, "job": job})
-        for job in site.cron
+        _file(
+            f"{UNITS}/{unit_names.cron_unit(site.name, job.name, kind)}",
+            f"cron.{kind}",
+            {**values, "job": job, "key": f"cron[{number}]"},
+        )
+        for number, job in enumerate(site.cron)
         for kind in ("timer", "service")
     )
 
@@ -202,12 +202,12 @@ def _written(
     site: Site, release: Release, build: Build, names: SiteNames, where: Origins
 ) -> tuple[File | Symlink, ...]:
     """Return what no template makes."""
-    description = site_json(site, release, names, where, build.generator)
+    description = site_json.site_json(site, release, names, where, build.generator)
     change = f"Made by {build.generator} from {where.source} for {release.codename}."
     version = f"{site.version}{release.suffix}"
     log = metadata.changelog(names.package, version, release.codename, site.maintainer, change, build.epoch)
     return (
-        File(f"{names.share}/site.json", (json.dumps(description, indent="\t") + "\n").encode()),
+        File(f"{names.share}/site.json", f"{site_json.text(description)}\n".encode()),
         File(f"usr/share/doc/{names.package}/changelog.gz", log),
         _available(site, names),
         *_drop_ins(site, names),

@@ -36,6 +36,9 @@ _SETTING_NAME = re.compile(r"[a-z_][a-z0-9_.]*")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _PATH_PART = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._][A-Za-z0-9._-]*"
+HTDOCS = "var/www/[^/]+/htdocs"
+"""The document roots that sites have unless they say otherwise, as a pattern."""
+
 _RELATIVE_PATH = rf"{_PATH_PART}(?:/{_PATH_PART})*"
 _ABSOLUTE_PATH = re.compile(rf"(?:/{_PATH_PART})+")
 _PATH_CHARACTERS = "use a-z, A-Z, 0-9, dot, underscore and dash, and / between directories"
@@ -407,13 +410,16 @@ def _host_hint(text: str) -> str:
     return f'write it as "{encoded}"' if _HOST_NAME.fullmatch(encoded) else ""
 
 
-def relative_path(below: str, ending: str = "") -> ScalarRule[str]:
-    """A path below a directory, of characters that no file format has to quote."""
+def relative_path(below: str, ending: str = "", start: str = "") -> ScalarRule[str]:
+    """A path below a directory, of characters that no file format has to quote. `start` is a pattern of the whole path
+    of that directory, which people write as well."""
 
     def hint(text: str) -> str:
         if ".." in text.split("/"):
             return "a path may not leave its directory"
-        bare = text.strip("/")
+        bare = re.sub(rf"^/{start}(?:/|$)", "", text).strip("/") if start else text.strip("/")
+        if text.startswith("/") and text.strip("/") == bare and "/" in bare:
+            return f"write it as it is seen from {below}"
         return f'did you mean "{bare}"?' if pattern.fullmatch(bare) else _PATH_CHARACTERS
 
     tail = rf"(?<={re.escape(ending)})" if ending else ""

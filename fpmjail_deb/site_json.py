@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -24,6 +24,8 @@ from fpmjail_deb.site_names import SiteNames
 from fpmjail_deb.virtual_host import apache_modules, host_names
 
 FORMAT = 1
+WIDTH = 110
+TAB = "\t"
 
 
 def site_json(site: Site, release: Release, names: SiteNames, origins: Origins, generator: str) -> dict[str, object]:
@@ -54,6 +56,22 @@ def site_json(site: Site, release: Release, names: SiteNames, origins: Origins, 
         "sftp": {"configuration": f"/{names.share}/sshd.conf"} if site.sftp else None,
         "origins": origins.table(),
     }
+
+
+def text(value: object, indent: str = "") -> str:
+    """Return JSON as people read it: a list that has room on a line stays on it."""
+    if isinstance(value, Mapping):
+        parts = [f"{json.dumps(key)}: {text(part, indent + TAB)}" for key, part in value.items()]
+        return _block("{}", parts, indent)
+    line = json.dumps(value)
+    if not isinstance(value, list) or (len(line) < WIDTH and not any(isinstance(item, Mapping) for item in value)):
+        return line
+    return _block("[]", [text(item, indent + TAB) for item in value], indent)
+
+
+def _block(brackets: str, parts: Sequence[str], indent: str) -> str:
+    inside = f",\n{indent}{TAB}".join(parts)
+    return f"{brackets[0]}\n{indent}{TAB}{inside}\n{indent}{brackets[1]}" if parts else brackets
 
 
 def found_in(package: PackagePlan) -> Mapping[str, Any]:

@@ -84,7 +84,8 @@ def _met(node: Node) -> bool:
 
 def choose_hosts(nodes: Sequence[Node], wanted: str | None) -> list[Host]:
     """Return the virtual hosts of one site, the one that shows it first. Raises UsageError."""
-    found = [Host(node, tuple(flattened(node.children or ()))) for node in nodes if node.name == "virtualhost"]
+    sections = [node for node in flattened(nodes) if node.name == "virtualhost"]
+    found = [Host(node, tuple(flattened(node.children or ()))) for node in sections]
     if wanted:
         chosen = [host for host in found if wanted.lower() in {one.name.lower() for one in host.names}]
         if not chosen:
@@ -95,6 +96,8 @@ def choose_hosts(nodes: Sequence[Node], wanted: str | None) -> list[Host]:
 
 
 def _only(found: Sequence[Host]) -> list[Host]:
+    if not found:
+        raise UsageError("found no <VirtualHost>", "name the files that have it")
     showing = [host for host in found if not host.redirects_only] or list(found)
     mains = {_main(host) for host in showing}
     if len(mains) != 1:

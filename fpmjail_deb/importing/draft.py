@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from fpmjail_deb import document
-from fpmjail_deb.errors import DescriptionError, printable, quote
+from fpmjail_deb.errors import DescriptionError, printable
 from fpmjail_deb.importing.source import Node
 from fpmjail_deb.location import Location
 from fpmjail_deb.rules import MapRule, Reading, UnreadError
@@ -130,8 +130,3 @@ def scalar(text: str) -> str:
 def flow(texts: Iterable[str]) -> str:
     """Return texts as a YAML list on one line."""
     return f"[{', '.join(scalar(text) for text in texts)}]"
-
-
-def shown(text: str) -> str:
-    """Return a statement as remarks show it."""
-    return quote(text)

@@ -84,6 +84,8 @@ def _servers(nodes: Iterable[Node]) -> Iterator[Node]:
 
 
 def _only(found: Sequence[Block]) -> list[Block]:
+    if not found:
+        raise UsageError("found no server block", "name the files that have it")
     showing = [block for block in found if block.shows] or list(found)
     mains = {block.names[0].name.removeprefix("www.") if block.names else "" for block in showing}
     if len(mains) != 1:

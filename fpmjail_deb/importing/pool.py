@@ -48,7 +48,7 @@ ADVICE = {
     "access.suppress_path[]": "the web server logs each request: web.access_log",
     "chroot": "every site has a root of its own; paths begin at /var/www/NAME there",
     "chdir": "PHP begins in the directory of the script",
-    "listen.backlog": "the socket is systemd's, with its backlog of 4096",
+    "listen.backlog": "the socket is systemd's, with its backlog of 511",
     "ping.path": "`fpmjail check NAME` asks PHP itself",
     "ping.response": "`fpmjail check NAME` asks PHP itself",
     "pm.status_path": "`fpmjail status` and `fpmjail check --prometheus` have figures",

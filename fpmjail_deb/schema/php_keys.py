@@ -182,7 +182,7 @@ IDLE_AFTER: Field[int] = Field(
     "php.idle_after",
     rules.duration(0, DAY),
     "With `dedicated`: after what time without a request PHP ends altogether, master included; the next request "
-    "starts it again, in about a quarter of a second. Looked at once a minute; 0 is never.",
+    "starts it again, in about a tenth of a second. Looked at once a minute; 0 is never.",
     example="1h",
     default="10m",
 )

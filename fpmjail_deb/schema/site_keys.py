@@ -104,7 +104,7 @@ CODE: Field[str | None] = Field(
 )
 WRITABLE: Field[tuple[str, ...]] = Field(
     "writable",
-    ListRule(rules.relative_path("the document root"), "directories"),
+    ListRule(rules.relative_path("the document root", start=rules.HTDOCS), "directories"),
     "Directories below the document root for what visitors upload. PHP never runs there.",
     example="[wp-content/uploads]",
     default="[]",

@@ -24,14 +24,14 @@ SERVER: Field[WebServer] = Field(
 )
 DOCUMENT_ROOT: Field[str] = Field(
     "web.document_root",
-    rules.relative_path("/var/www/NAME"),
+    rules.relative_path("/var/www/NAME", start="var/www/[^/]+"),
     "The directory below /var/www/NAME that the web server shows.",
     example="app/public",
     default="htdocs",
 )
 FRONT_CONTROLLER: Field[str | None] = Field(
     "web.front_controller",
-    rules.unless("none", rules.relative_path("the document root", ending=".php")),
+    rules.unless("none", rules.relative_path("the document root", ending=".php", start=rules.HTDOCS)),
     "The script that answers for every path without a file, so that permalinks need no .htaccess; `none` answers 404.",
     example="none",
     default="index.php",

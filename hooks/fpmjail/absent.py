@@ -19,7 +19,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 def lost(layout: Layout, site: Site) -> tuple[str, ...]:
     """PHP's packages that are not there although the site's package, or another one that it needs, depends on them;
     with these also those that only one of them needs, as far as the image has files of them: apt wants all named.
-    None when dpkg cannot be asked."""
+    Nothing when dpkg cannot be asked."""
     ours = f"php{site.php.version}-"
     try:
         known = packages.needs((site.package, f"{ours}*"), layout.root)

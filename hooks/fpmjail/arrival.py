@@ -33,6 +33,11 @@ class Surroundings:
     systemd: bool
     live: bool
 
+    @property
+    def forbidden(self) -> bool:
+        """Whether what runs has to be left as it is, by the word of policy-rc.d."""
+        return self.systemd and not self.live
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:

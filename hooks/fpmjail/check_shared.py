@@ -103,7 +103,7 @@ def judge_mounts(site: Site, table: Sequence[Mount], lost: Sequence[str]) -> tup
             "nothing writable",
             [f"{mount.target} is mounted read-write" for mount in below if "ro" not in mount.options],
             "no read-write mount in the chroot but below the data",
-            "umount it; nothing that a chroot shows may be mounted read-write on the host",
+            "umount it; nothing that a chroot shows may be mounted read-write on the server",
         ),
     )
 

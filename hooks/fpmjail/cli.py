@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -36,7 +36,7 @@ Command = Callable[[argparse.Namespace, Layout], int]
 
 
 def configure(arguments: argparse.Namespace, layout: Layout) -> int:
-    """Make a site true on this host."""
+    """Apply a site's description to this server."""
     from fpmjail import configure as sites
     from fpmjail import run, together
 
@@ -97,9 +97,14 @@ def refresh(arguments: argparse.Namespace, layout: Layout) -> int:
     """Bring the copies in the jails up to date."""
     from fpmjail import run, systemd
     from fpmjail.refresh import Mode
+    from fpmjail.site import NoSuchSite
 
     tell = teller(arguments)
-    profiles = frozenset(arguments.profile)
+    try:
+        profiles = named_profiles(layout, arguments.target)
+    except NoSuchSite as error:
+        complain(str(error))
+        return 2
     if arguments.wait and systemd.running():
         answer = systemd.systemctl("start", run.LAST_WORD, timeout=3600.0)
         tell(answer.words if answer.words else "every refresh that was asked for has ended")
@@ -112,6 +117,13 @@ def refresh(arguments: argparse.Namespace, layout: Layout) -> int:
     if arguments.dry_run or not arguments.when_unlocked:
         show_outcomes(arguments, outcomes)
     return 0 if all(outcome.good for outcome in outcomes) else 1
+
+
+def named_profiles(layout: Layout, targets: Iterable[str]) -> frozenset[str]:
+    """The ids of images that are named by a site that has one, or by the beginning of an id. Raises NoSuchSite."""
+    from fpmjail import site
+
+    return frozenset(site.with_image(layout, target)[0].profile.id for target in targets)
 
 
 def show_outcomes(arguments: argparse.Namespace, outcomes: Sequence[Any]) -> None:
@@ -168,11 +180,12 @@ def tend(arguments: argparse.Namespace, layout: Layout) -> int:
 def rollback(arguments: argparse.Namespace, layout: Layout) -> int:
     """Go back a generation and stay there."""
     from fpmjail import rollback as going_back
+    from fpmjail.site import NoSuchSite
 
     action = going_back.release if arguments.release_hold else going_back.rollback
     try:
         result = action(layout, arguments.target, arguments.dry_run)
-    except going_back.NoWayBack as error:
+    except (going_back.NoWayBack, NoSuchSite) as error:
         complain(str(error))
         return 1
     if arguments.json:
@@ -267,22 +280,20 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"fpmjail {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for action in (configure, remove, enable, disable):
-        add(commands, action).add_argument("site", metavar="SITE", help=teach.SITE)
-    add_refresh(commands)
-    add(commands, reload)
-    back = add(commands, rollback)
-    back.add_argument("target", metavar="SITE|PROFILE", help="a site, or an image as `fpmjail status` shows it")
-    back.add_argument("--dry-run", action="store_true", help="only say what that would bring back")
-    back.add_argument("--release-hold", action="store_true", help="end a hold and follow the host again")
     add(commands, status)
-    checking = add(commands, check)
-    checking.add_argument("site", metavar="SITE", nargs="*", help=teach.SITE)
-    add_check(checking)
+    add_check(commands)
     copies = add(commands, files)
     copies.add_argument("site", metavar="SITE", help=teach.SITE)
     copies.add_argument("--by-capability", action="store_true", help="only what each capability costs")
     add_exec(commands)
+    add_refresh(commands)
+    back = add(commands, rollback)
+    back.add_argument("target", metavar="SITE|PROFILE", help="a site, or an image as `fpmjail status` shows it")
+    back.add_argument("--dry-run", action="store_true", help="only say what that would bring back")
+    back.add_argument("--release-hold", action="store_true", help="end a hold and follow the server again")
+    for action in (configure, enable, disable, remove):
+        add(commands, action).add_argument("site", metavar="SITE", help=teach.SITE)
+    add(commands, reload)
     add(commands, follow, hidden=True)
     add(commands, tend, hidden=True)
     add(commands, trigger, hidden=True).add_argument("names", nargs="*")
@@ -305,8 +316,10 @@ def teaching(name: str) -> dict[str, Any]:
     return {"epilog": teach.epilog(name), "formatter_class": argparse.RawDescriptionHelpFormatter}
 
 
-def add_check(made: argparse.ArgumentParser) -> None:
+def add_check(commands: Any) -> None:
     """The options of `fpmjail check`."""
+    made = add(commands, check)
+    made.add_argument("site", metavar="SITE", nargs="*", help=teach.SITE)
     made.add_argument("--all", action="store_true", help="every site that is switched on, and what belongs to none")
     made.add_argument("--isolation", action="store_true", help="let the sites try to reach each other")
     made.add_argument("--jail-only", action="store_true", help="do not ask the server's own PHP for comparison")
@@ -317,7 +330,7 @@ def add_check(made: argparse.ArgumentParser) -> None:
 def add_refresh(commands: Any) -> None:
     """The options of `fpmjail refresh`."""
     made = add(commands, refresh)
-    made.add_argument("profile", metavar="PROFILE", nargs="*", help="only these images")
+    made.add_argument("target", metavar="SITE|PROFILE", nargs="*", help="only the images of these")
     made.add_argument("--dry-run", action="store_true", help="only say what would be done")
     made.add_argument("--verify", action="store_true", help="look at every copy too, and make damaged ones anew")
     made.add_argument("--wait", action="store_true", help="wait until dpkg and every refresh under way have ended")

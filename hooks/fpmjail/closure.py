@@ -43,7 +43,6 @@ def read_object(path: Path) -> Object | None:
 class _Loaded:
     path: str
     rpath: tuple[str, ...]
-    needed_by: str
 
 
 class Closure:
@@ -73,7 +72,7 @@ class Closure:
         found: dict[str, str] = {}
         lacking: dict[str, str] = {}
         outside: dict[str, str] = {}
-        queue = [_Loaded(path, (), "") for path in paths]
+        queue = [_Loaded(path, ()) for path in paths]
         seen: dict[str, None] = {}
         for loaded in queue:  # grows while it is walked
             canonical = self._host.resolve(loaded.path).path
@@ -82,7 +81,7 @@ class Closure:
             if one is None:
                 continue
             if one.interpreter and one.interpreter not in seen:
-                queue.append(_Loaded(one.interpreter, (), loaded.path))
+                queue.append(_Loaded(one.interpreter, ()))
                 seen[one.interpreter] = None
             rpath = () if one.runpath else one.rpath + loaded.rpath
             for name in one.needed:
@@ -95,7 +94,7 @@ class Closure:
                     outside[f"{self._default[0]}/{name}"] = path
                 if path not in seen:
                     seen[path] = None
-                    queue.append(_Loaded(path, rpath, loaded.path))
+                    queue.append(_Loaded(path, rpath))
         # A library that somebody else brings along is loaded already when it is asked for.
         missing = tuple((name, by) for name, by in lacking.items() if name not in found)
         return Libraries(tuple(seen), missing, tuple(outside.items()))

@@ -54,11 +54,13 @@ from fpmjail.site import Site
 from fpmjail.starting import Progress
 from fpmjail.state import State
 
+NOT_RUNNING = "not started: systemd is not running here"
+NOT_ALLOWED = "not started, what runs is left as it is: policy-rc.d forbids it; when it allows that: fpmjail configure"
 IN_COMMON = "APCu, the loopback interface and abstract sockets stay shared with the other sites of this PHP"
 
 
 def configure(layout: Layout, name: str, say: Say) -> None:
-    """Make a site true on this host. Raises SiteFault, sites.SiteError."""
+    """Apply a site's description to this server. Raises SiteFault, sites.SiteError."""
     failures = configure_all(layout, {name: say})
     if name in failures:
         raise failures[name]
@@ -192,7 +194,7 @@ def way_out(site: Site, words: Sequence[str]) -> str:
     if not named:
         return "install or correct what is named there"
     install = f"apt install {' '.join(packages)}, or " if packages else ""
-    return f"{install}correct `jail.programs` in {site.source}{places.origin(site, 'jail.programs')}"
+    return f"{install}correct `jail.programs` in {places.origin(site, 'jail.programs')}"
 
 
 def furnish(layout: Layout, one: Arrival) -> Arrival:
@@ -243,7 +245,7 @@ def leave(one: Arrival) -> Arrival:
     if not one.on:
         one.say(f"stays switched off; to switch it on: fpmjail enable {one.site.name}")
     elif not one.around.live:
-        one.say("not started: " + ("policy-rc.d forbids it" if one.around.systemd else "systemd is not running here"))
+        one.say(f"{NOT_ALLOWED} {one.site.name}" if one.around.forbidden else NOT_RUNNING)
     else:
         start_shared(one)
     return one
@@ -299,8 +301,8 @@ def remember(layout: Layout, one: Arrival) -> State:
         profile=site.profile.id,
         configured=now,
         arrivals=state.arrived(before, site.version, now),
-        units=unit_fingerprint(site),
-        socket=socket_fingerprint(site),
+        units=before.units if one.around.forbidden else unit_fingerprint(site),
+        socket=before.socket if one.around.forbidden else socket_fingerprint(site),
         isolation=site.isolation,
         pool_dropins=before.pool_dropins if one.applied.refused else dropin.fingerprint(pool),
         web_dropins=before.web_dropins if one.host.refused else dropin.fingerprint(directives),

@@ -27,7 +27,7 @@ class Verdict(StrEnum):
 
     OK = "ok"
     JAIL = "broken in the jail"
-    HOST = "broken on the host as well"
+    HOST = "broken on the server as well"
     BETTER = "better than outside"
 
 

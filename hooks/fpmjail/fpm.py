@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpmjail import dropin, files, sandbox
+from fpmjail import dropin, files, sandbox, systemd
 from fpmjail.dropin import Part
 from fpmjail.layout import Layout
 from fpmjail.site import Site
@@ -124,7 +124,7 @@ def apply(layout: Layout, site: Site, provable: bool, *, started: bool = False) 
         return proven(site, parts, provable and not (started and len(parts) == 1))
 
     def change() -> None:
-        if provable:  # else there is no master
+        if systemd.running():  # else there is no master
             files.make_run(layout.run)
             files.make_directory(untaken(layout, site).parent, 0, 0, 0o755)
             files.touch(untaken(layout, site))
@@ -157,7 +157,9 @@ def bring(layout: Layout, site: Site, live: Path, proof: Proof, change: Callable
     own = own_part(site)
     parts = (own, *dropin.read(dropin_directory(layout, site)))
     before = live.read_text() if live.is_file() else None
-    if text(parts) == before:
+    if before is not None and spoken(text(parts)) == spoken(before):
+        if text(parts) != before:
+            files.replace_file(live, text(parts).encode(), 0o644)
         return Applied(changed=False)
     refused = proof(parts)
     if refused and len(parts) > 1 and before is not None:
@@ -167,6 +169,11 @@ def bring(layout: Layout, site: Site, live: Path, proof: Proof, change: Callable
     change()
     files.replace_file(live, text(parts).encode(), 0o644)
     return Applied(changed=True, refused=refused, before=before)
+
+
+def spoken(configuration: str) -> list[str]:
+    """What FPM reads: comments only tell of which line of the description a setting comes."""
+    return [line for line in configuration.splitlines() if not line.lstrip().startswith(";")]
 
 
 def has_code_around(configuration: str) -> bool:

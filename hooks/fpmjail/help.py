@@ -27,7 +27,7 @@ A drop-in that does not pass its test is told with file and line; the site goes 
   fpmjail rollback example                  the copies of before, for every site with the same image; they stay until
   fpmjail rollback example --release-hold   the hold ends and the server is followed again""",
     "status": """\
-  fpmjail status                  exit status 1 if anything needs your hand
+  fpmjail status                  exit status 1 if a site or an image needs your hand
   fpmjail status --json | jq .    the same for programs""",
     "check": """\
   fpmjail check example           each capability in the jail and outside of it, and every wall

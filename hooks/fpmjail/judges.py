@@ -185,7 +185,7 @@ def judge_image(entries: Sequence[Entry]) -> Finding:
 def judge_private(site: Site, table: Sequence[Mount], master: Master | None) -> tuple[Finding, ...]:
     """Nothing is mounted in the jail but in the site's own view, and that shows the image, read-only."""
     below = [mount.target for mount in table if mount.target.startswith(f"{site.paths.jail}/")]
-    wrong = [f"{place} is mounted on the host" for place in below]
+    wrong = [f"{place} is mounted on the server" for place in below]
     for source, place in site.filesystem.read_only if master else ():
         own = [mount for mount in master.mounts if mount.target == place] if master else []
         wrong += private_faults(place, own, source.removeprefix("/var/lib/fpmjail"))
@@ -212,7 +212,7 @@ def judge_mounts(site: Site, table: Sequence[Mount], master: Master | None = Non
                 if "ro" not in mount.options and mount.target != limited
             ],
             f"no read-write mount below the jail{' but its /tmp' if limited else ''}",
-            "umount it; nothing below a jail may be mounted read-write on the host",
+            "umount it; nothing below a jail may be mounted read-write on the server",
         ),
         *temporary.judge(site, table, master.mounts if master else None),
     )
@@ -349,13 +349,13 @@ def judge_generation(
         return (bad("generation", "current", "the image was never built", f"fpmjail configure {site.name}"),)
     age = aged(created, now)
     news, way_out = (
-        (absent.words(lost), absent.install(lost)) if lost else ("the host has newer files", "fpmjail refresh")
+        (absent.words(lost), absent.install(lost)) if lost else ("the server has newer files", "fpmjail refresh")
     )
     stale = warning("generation", "freshness", f"{current}, {age}: {news}", way_out)
     release = f"mend that, then: fpmjail rollback --release-hold {site.name}"
     hold = warning("generation", "hold", printable(held), release)
     return (
-        good("generation", "freshness", f"{current}, {age}, equal to the host") if fresh else stale,
+        good("generation", "freshness", f"{current}, {age}, equal to the server") if fresh else stale,
         *((hold,) if held else ()),
     )
 

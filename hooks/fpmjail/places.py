@@ -63,9 +63,8 @@ def _by_uid(stamp: tuple[int, ...]) -> Mapping[int, tuple[str, ...]]:
 
 
 def origin(site: Site, key: str) -> str:
-    """The place in the description that decides a key, in brackets, or nothing for a default."""
-    found = dict(site.origins).get(key)
-    return f" ({found})" if found else ""
+    """The place in the description that decides a key (`example.yaml:14:3`), or where it could be said."""
+    return dict(site.origins).get(key, site.source)
 
 
 def account_fault(
@@ -79,8 +78,7 @@ def account_fault(
     if Path(found.home) != site.user.home:
         return SiteFault(
             f"the account {name} was there before, with home {found.home} instead of {site.user.home}",
-            f"choose another `user:` in {site.source}{where}, or, if it is the site's own: "
-            f"usermod --home {site.user.home} {name}",
+            f"choose another `user:` in {where}, or, if it is the site's own: usermod --home {site.user.home} {name}",
         )
     if found.uid == 0 or sharers != (name,):
         return SiteFault(
@@ -89,12 +87,10 @@ def account_fault(
     if site.user.uid is not None and site.user.uid != found.uid:
         return SiteFault(
             f"the account {name} has uid {found.uid}, the description asks for {site.user.uid}",
-            f"change `uid:` in {site.source}{origin(site, 'uid')}, or the account: usermod --uid",
+            f"change `uid:` in {origin(site, 'uid')}, or the account: usermod --uid",
         )
     if other:
-        return SiteFault(
-            f"the account {name} already is the site {other}'s", f"choose another `user:` in {site.source}{where}"
-        )
+        return SiteFault(f"the account {name} already is the site {other}'s", f"choose another `user:` in {where}")
     return None
 
 

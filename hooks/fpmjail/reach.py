@@ -3,7 +3,7 @@
 
 A service gets a server's socket DIRECTORY into its namespace when it starts. The server's own restart makes a new
 socket in the same directory, which is seen at once; but a directory that came after the service started, or was
-deleted and made again, is another one, and then the service is restarted: systemd holds its socket meanwhile.
+deleted and made again, is another one, and then a new master takes over, while the old one ends its requests.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Decision(Enum):
     CURRENT = "up to date"
     SWITCH = "switched to a new generation"
     DEFERRED = "waits until dpkg has finished"
-    INCOMPLETE = "keeps its generation: something it needs is no longer on this host"
+    INCOMPLETE = "keeps its generation: something it needs is no longer on this server"
     HELD = "held on its generation"
     REFUSED = "keeps its generation: the new one failed its test"
     ROLLED_BACK = "rolled back to its generation: the new one failed the check of a site"

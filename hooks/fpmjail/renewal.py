@@ -51,7 +51,7 @@ def explain(facts: Facts, decision: Decision) -> tuple[str, ...]:
         case Decision.DEFERRED:
             return (f"not fully installed yet: {', '.join(facts.unfinished)}",)
         case Decision.INCOMPLETE:
-            return tuple(f"not on this host: {item}" for item in facts.missing)
+            return tuple(f"not on this server: {item}" for item in facts.missing)
         case Decision.HELD:
             return (f"held: {facts.held}",)
         case _:

@@ -13,7 +13,7 @@ from fpmjail.site import Site
 
 
 class NoWayBack(Exception):
-    """There is nothing to go back to, or no such site or profile."""
+    """There is nothing to go back to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +49,9 @@ class Result:
     words: tuple[str, ...]
 
 
-def members(layout: Layout, target: str) -> tuple[Site, ...]:
-    """The sites that share the image of a site, or of a profile that is named by the beginning of its id."""
-    found, _ = site.installed(layout)
-    ids = {one.profile.id for one in found if one.name == target} or {
-        one.profile.id for one in found if one.profile.id.startswith(target)
-    }
-    if len(ids) != 1:
-        raise NoWayBack(
-            f"{target}: {'more than one profile' if ids else 'no such site or profile'}; see: fpmjail status"
-        )
-    return tuple(one for one in found if one.profile.id in ids)
-
-
 def rollback(layout: Layout, target: str, dry_run: bool = False) -> Result:
-    """Switch back and hold, or only say what that would do. Raises NoWayBack."""
-    sites = members(layout, target)
+    """Switch back and hold, or only say what that would do. Raises NoWayBack, site.NoSuchSite."""
+    sites = site.with_image(layout, target)
     if dry_run:
         way, _, _ = find(layout, sites)
         return Result(way, True, (f"image {way.profile} would go back from {way.now} to {way.then}", *brings(way)))
@@ -73,8 +60,8 @@ def rollback(layout: Layout, target: str, dry_run: bool = False) -> Result:
 
 
 def release(layout: Layout, target: str, dry_run: bool = False) -> Result:
-    """End a hold and follow the host again. Raises NoWayBack when there is none."""
-    sites = members(layout, target)
+    """End a hold and follow the server again. Raises NoWayBack when there is none, site.NoSuchSite."""
+    sites = site.with_image(layout, target)
     profile = sites[0].profile.id
     hold = holds.read(layout, profile)
     if hold is None:
@@ -144,6 +131,6 @@ def go_back(layout: Layout, sites: tuple[Site, ...]) -> Result:
         *brings(way),
         *renewal.blame(stuck),
         "upgrades of the server do not reach these sites until then; "
-        f"to follow the host again: fpmjail rollback --release-hold {way.profile}",
+        f"to follow the server again: fpmjail rollback --release-hold {way.profile}",
     )
     return Result(way, not stuck, words)

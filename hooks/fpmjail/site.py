@@ -352,6 +352,18 @@ def with_same_user(layout: Layout, site: Site, users: Mapping[str, tuple[Site, .
     return [other for other in users.get(site.user.name, ()) if other.name != site.name]
 
 
+def with_image(layout: Layout, target: str) -> tuple[Site, ...]:
+    """The sites that share the image of a site, or the one that the beginning of its id names. Raises NoSuchSite."""
+    found, _ = installed(layout)
+    ids = {one.profile.id for one in found if one.name == target} or {
+        one.profile.id for one in found if one.profile.id.startswith(target)
+    }
+    if len(ids) != 1:
+        what = "more than one image begins so" if ids else "no such site or image"
+        raise NoSuchSite(target, f"{target}: {what}; see: fpmjail status")
+    return tuple(one for one in found if one.profile.id in ids)
+
+
 def installed(layout: Layout) -> tuple[list[Site], list[SiteError]]:
     """Every site whose package is there, and what is wrong with those that cannot be read."""
     sites: list[Site] = []

@@ -86,4 +86,4 @@ def arrived(before: State, version: str, when: str) -> tuple[Arrival, ...]:
 
 def now() -> str:
     """This moment, UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -222,9 +222,9 @@ def image_warnings(
     if current is None:
         return ("there is no generation: fpmjail refresh",)
     if hold:
-        way_out = f"to follow the host again: fpmjail rollback --release-hold {profile.id}"
+        way_out = f"to follow the server again: fpmjail rollback --release-hold {profile.id}"
         return (f"held {hold}; upgrades of the server do not reach it; {way_out}",)
-    return () if fresh else ("; ".join(("the host has newer files: fpmjail refresh", *words)),)
+    return () if fresh else ("; ".join(("the server has newer files: fpmjail refresh", *words)),)
 
 
 def taken_away(layout: Layout, site: Site) -> tuple[str, ...]:
@@ -271,7 +271,7 @@ def text(seen: Status) -> str:
     from fpmjail import table
 
     sites_table = table.render(
-        ("SITE", "VERSION", "SINCE", "IMAGE", "PHP", "SERVICE", "VHOST", "LAST CHECK"),
+        ("SITE", "VERSION", "SINCE", "IMAGE", "ISOLATION", "SERVICE", "VHOST", "LAST CHECK"),
         [
             (r.name, r.version, r.since, r.image, r.isolation, r.service, "on" if r.enabled else "off", r.check)
             for r in seen.sites

@@ -18,13 +18,13 @@ STARTED = time.monotonic()
 
 
 class Compare(Enum):
-    """How our median is set against the rival's; the value is how the figure is shown."""
+    """How our median is set against the rival's. The value is how the figure is shown, below zero by the other word."""
 
     TIMES = "{:.2f} times"
     FASTER = "{:.0f} times faster"
-    MORE = "{:+.3g} more"
-    PERCENT = "{:+.1f} %"
-    LESS = "{:+.1f} % less"
+    MORE = "{:.3g} {unit} more"
+    PERCENT = "{:.1f} % more"
+    LESS = "{:.1f} % less"
     ALONE = "{:.4g}"
 
 

@@ -63,7 +63,10 @@ def figure_words(line: Mapping[str, Any]) -> str:
     """What is compared with the aim."""
     if line["compare"] in (None, "ALONE"):
         return ""
-    return Compare[line["compare"]].value.format(line["figure"])
+    words = Compare[line["compare"]].value.format(abs(line["figure"]), unit=line["unit"])
+    if line["figure"] >= 0:
+        return words
+    return words.replace("more", "less") if "more" in words else words.replace("less", "more")
 
 
 def cells(line: Mapping[str, Any]) -> tuple[str, ...]:
@@ -94,6 +97,7 @@ def _row(values: Sequence[str]) -> str:
 
 def head(machine: Machine, sites: int, repeat: int) -> str:
     """What stands above the table."""
-    words = f"{machine.words}. {sites} sites, {repeat} repetitions: medians, in brackets smallest and largest."
+    taken = f"{sites} sites, {repeat} repetitions in the last run"
+    words = f"{machine.words}. {taken}: medians, in brackets smallest and largest."
     noisy = "\nThe machine was busy with other work as well: times are long, and ratios uncertain by some ten per cent."
     return words + (noisy if machine.busy else "")

@@ -142,7 +142,7 @@ def test_what_is_broken_on_the_host_as_well_is_not_blamed_on_the_jail(server: Se
     copy = f"{copies(server)}{ZONE}"
     server.shell(f"cp -a {ZONE} /root/zone; rm {ZONE} {copy}")
     found = row(server, "capability", "timezones")
-    assert (found["level"], found["verdict"]) == ("bad", "broken on the host as well"), found
+    assert (found["level"], found["verdict"]) == ("bad", "broken on the server as well"), found
     assert found["origin"] == "example.yaml:9" and "Europe/Paris" in found["outside"], found
     server.shell(f"cp -a /root/zone {ZONE}; fpmjail refresh --verify")
     assert server.faults() == []

@@ -168,7 +168,7 @@ def test_a_read_only_disk_keeps_the_old_generation_and_says_so(server: Server) -
     configured = server.run("fpmjail", "configure", "example", check=False)
     assert not configured.good and "Traceback" not in configured.output, configured.output
     status = server.run("fpmjail", "status", check=False)
-    assert "the host has newer files" in status.output and "Traceback" not in status.output
+    assert "the server has newer files" in status.output and "Traceback" not in status.output
     server.run("mount", "-o", "remount,bind,rw", STATE)
     assert refresh(server).good
     assert server.assert_true_to_host() != before
@@ -285,11 +285,16 @@ def test_an_interrupted_apt_is_finished_by_dpkg_and_apt(server: Server, signal: 
     assert server.assert_true_to_host() == server.truth()["generation"]
 
 
+TORN = "error processing package fpmjail (--configure):\n dependency problems - leaving triggers unprocessed"
+
+
 def finish(server: Server) -> None:
     """What dpkg and apt ask for after an interruption. What was cut off while it was unpacked has to be unpacked again:
-    by dpkg, as apt first tries to configure some packages all the same, and gives up."""
+    by dpkg, as apt first tries to configure some packages all the same, and gives up. Nothing of ours fails; but dpkg
+    processes no trigger of a package while one that it depends on is torn."""
     repaired = server.run("dpkg", "--configure", "-a", check=False)
-    assert "error processing package fpmjail" not in repaired.output, repaired.output
+    allowed = repaired.output.replace(TORN, "")
+    assert "error processing package fpmjail" not in allowed, repaired.output
     states = server.run("dpkg-query", "-W", "-f", "${db:Status-Eflag} ${binary:Package}\n").stdout.splitlines()
     torn = " ".join(line.removeprefix("reinstreq ") for line in states if line.startswith("reinstreq "))
     if torn:

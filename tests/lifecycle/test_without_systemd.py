@@ -14,6 +14,7 @@ from tests.lifecycle.packages import build_debs
 from tests.lifecycle.repository import MOUNT_POINT, Repository, SigningKey
 from tests.lifecycle.server import EXAMPLE, Server, build_site
 
+NEXT = EXAMPLE.read_text().replace("version: 1.0.0", "version: 1.1.0").replace("256M", "77M")
 IMAGE = "/var/lib/fpmjail/jails/example"
 
 
@@ -45,8 +46,7 @@ def test_policy_rc_d_that_denies_everything_is_obeyed_without_an_error(
     server = Server(fresh_bed, tmp_path_factory.mktemp("dist"))
     fresh_bed.publish_own_packages()
     server.publish(EXAMPLE)
-    server.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
-    server.run("chmod", "0755", "/usr/sbin/policy-rc.d")
+    server.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", mode=0o755)
     answer = server.install("site-example-jail")
     assert "policy-rc.d forbids it" in answer.output
     assert server.run("systemctl", "is-active", "site-example-jail.socket", check=False).stdout.strip() != "active"
@@ -54,3 +54,12 @@ def test_policy_rc_d_that_denies_everything_is_obeyed_without_an_error(
     server.run("fpmjail", "configure", "example")
     server.run("fpmjail", "reload")
     assert server.faults() == []
+    server.write_page("index.php", "<?php echo ini_get('memory_limit');")
+    before = server.get("/").body
+    server.publish(NEXT)
+    server.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", mode=0o755)
+    assert "policy-rc.d forbids it" in server.install("site-example-jail").output
+    assert server.get("/").body == before == "256M"
+    server.run("rm", "/usr/sbin/policy-rc.d")
+    server.run("fpmjail", "configure", "example")
+    assert server.get("/").body == "77M"

@@ -36,6 +36,17 @@ def test_days_that_are_all_the_same_are_not_told_on_each_line() -> None:
     assert "2026-01-01" not in text and "measured on" not in text
 
 
+def test_a_figure_is_more_or_less_and_never_less_than_nothing() -> None:
+    def told(compare: Compare, ours: float) -> str:
+        found = Line("a", "ms", (ours,), "b", (100.0,), Aim(compare, 3))
+        return table.figure_words(table.line_json("a", found))
+
+    kinds = (Compare.MORE, Compare.PERCENT, Compare.LESS)
+    assert [told(kind, 104) for kind in kinds] == ["4 ms more", "4.0 % more", "4.0 % more"]
+    assert [told(kind, 96) for kind in kinds] == ["4 ms less", "4.0 % less", "4.0 % less"]
+    assert (told(Compare.TIMES, 200), told(Compare.FASTER, 1)) == ("2.00 times", "100 times faster")
+
+
 def test_the_manual_shows_what_is_in_the_figures() -> None:
     figures = json.loads((trees.CHECKOUT / "docs/bench.json").read_text())
     assert body(figures) in (trees.CHECKOUT / "docs/bench.md").read_text()

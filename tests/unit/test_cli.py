@@ -5,6 +5,8 @@ import json
 import os
 import runpy
 import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from fpmjail_deb import building, cli, commands
 from fpmjail_deb.errors import BuildError, OutputError
 from fpmjail_deb.starter import starter
+from tests.lifecycle.trees import CHECKOUT
 
 GOOD = "site: shop\nmaintainer: Ann Other <ann@example.org>\ndomains: [shop.example.org]\n"
 BAD = "site: Shop\nmaintainer: Ann Other <ann@example.org>\n"
@@ -307,7 +310,7 @@ def test_defaults_alone_can_be_checked_and_not_built(capsys: Captured) -> None:
     assert cli.main(["check", "sites/defaults.yaml"]) == 0
     assert capsys.readouterr().out == "sites/defaults.yaml: no mistake\n"
     assert cli.main(["build", "sites/defaults.yaml", "-o", "debs"]) == 2
-    assert "found defaults only" in capsys.readouterr().err
+    assert "expected a description of a site, found defaults only" in capsys.readouterr().err
 
 
 def test_a_warning_about_the_defaults_is_told_once(capsys: Captured) -> None:
@@ -345,6 +348,32 @@ def test_new_takes_the_maintainer_of_debian_tools_if_there_is_one(
 def test_new_can_begin_with_wordpress() -> None:
     assert cli.main(["new", "blog", "--wordpress", "-o", "b.yaml"]) == 0
     assert "\nwritable: [wp-content/uploads]\n" in Path("b.yaml").read_text()
+
+
+def test_import_writes_both_files_or_none(capsys: Captured) -> None:
+    write("shop.conf", "<VirtualHost *:80>\nServerName shop.example.org\nExpiresActive On\n</VirtualHost>\n")
+    write("d.conf", "mine")
+    command = ["import", "shop.conf", "--drop-in"]
+    assert cli.main([*command, "d.conf"]) == 2
+    assert "d.conf exists already; remove it, or write another with --drop-in" in capsys.readouterr().err
+    assert not Path("shop.yaml").exists() and Path("d.conf").read_text() == "mine"
+    assert cli.main([*command, "e.conf"]) == 0
+    assert Path("shop.yaml").exists() and "ExpiresActive On" in Path("e.conf").read_text()
+
+
+def test_import_says_so_if_nothing_is_left_for_a_drop_in(capsys: Captured) -> None:
+    write("shop.conf", "<VirtualHost *:80>\nServerName shop.example.org\n</VirtualHost>\n")
+    assert cli.main(["import", "shop.conf", "--drop-in", "d.conf"]) == 0
+    assert "nothing is left for a drop-in: d.conf is not written" in capsys.readouterr().out
+    assert not Path("d.conf").exists()
+
+
+def test_a_reader_that_has_read_enough_is_no_error() -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {sys.executable} -m fpmjail_deb schema --markdown | head -n 1"],
+        cwd=CHECKOUT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_new_overwrites_nothing(capsys: Captured) -> None:

@@ -254,7 +254,13 @@ ONE_PROBLEM = [
     ("web: {tls: true}", 'web.tls: expected auto or none, found "true"'),
     # paths
     ("web: {document_root: /srv/x}", "web.document_root: expected a path below /var/www/NAME, found"
-     ' "/srv/x"; did you mean "srv/x"?'),
+     ' "/srv/x"; write it as it is seen from /var/www/NAME'),
+    ("web: {document_root: /var/www/shop/app/public}", "web.document_root: expected a path below /var/www/NAME, found"
+     ' "/var/www/shop/app/public"; did you mean "app/public"?'),
+    ("writable: [/var/www/shop/htdocs/uploads]", "writable[0]: expected a path below the document root, found"
+     ' "/var/www/shop/htdocs/uploads"; did you mean "uploads"?'),
+    ("writable: [/uploads]", "writable[0]: expected a path below the document root, found"
+     ' "/uploads"; did you mean "uploads"?'),
     ("web: {document_root: a/../../b}", "web.document_root: expected a path below /var/www/NAME, found"
      ' "a/../../b"; a path may not leave its directory'),
     ("web: {document_root: .}", 'web.document_root: expected a path below /var/www/NAME, found "."; use a-z, A-Z, 0-9,'

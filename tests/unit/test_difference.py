@@ -60,7 +60,7 @@ def test_pool_and_settings_are_told_by_their_keys() -> None:
         "      pm.max_children: 8 -> 12",
         "      + php_admin_value[post_max_size] = 8M",
         "  what follows",
-        "    PHP is reloaded",
+        "    a new PHP takes the place of the old one: no request waits",
     ]
 
 
@@ -100,7 +100,12 @@ def test_capabilities_packages_jobs_and_units_are_told() -> None:
     ("before", "after", "words"),
     [
         ("", "jail: {charsets: [SJIS]}", "the jail gets another image, built and tried first; then PHP starts anew"),
-        ("", "php: {limits: {memory: 2G}}\njail: {proc: private}", "PHP starts anew, and requests wait for it"),
+        (
+            "",
+            "php: {limits: {memory: 2G}}\njail: {proc: private}",
+            "a new PHP takes the place of the old one: no request waits",
+        ),
+        ("isolation: shared", "isolation: shared\nphp: {pool: {max_children: 9}}", "PHP is reloaded"),
         ("", "user: _other", "files that belong to _site-shop stay so: give them to _other yourself"),
         ("", "web: {document_root: public}", "what is in /var/www/shop/htdocs stays there: move it yourself"),
         ("aliases: [a.org]", "", "a.org no longer leads to this site"),
@@ -110,6 +115,12 @@ def test_capabilities_packages_jobs_and_units_are_told() -> None:
 )
 def test_what_needs_thought_is_said(before: str, after: str, words: str) -> None:
     assert [line for line in compared(before, after).consequences if line.startswith(words)]
+
+
+def test_other_lines_of_a_description_make_nothing_happen() -> None:
+    job = "cron: [{{name: {}, schedule: daily, command: php a.php}}]\n"
+    found = compared(job.format("a"), "version: 1.1\n\n# a comment\n" + job.format("b"))
+    assert found.changes and found.consequences == ()
 
 
 def test_a_job_that_changes_starts_no_php_anew() -> None:
@@ -128,13 +139,13 @@ def test_files_of_another_kind_mode_or_content_are_told() -> None:
     package = planned(shop())
     changed = replace(package, entries=tuple(map(_other, package.entries)))
     found = difference.changes(package, changed)
-    assert Change("file /usr/share/doc/site-shop-jail/copyright", "", "mode", "0644", "0755") in found
+    assert Change("unit site-shop-jail.service", "", "mode", "0644", "0755") in found
     assert [one.subject for one in found if one.part == "file /usr/lib/sysusers.d/site-shop-jail.conf"] == ["SHA-256"]
     assert ("link to /usr/share/fpmjail/sites/shop/apache.conf", "link to /x") in [(one.old, one.new) for one in found]
 
 
 def _other(entry: Entry) -> Entry:
-    if isinstance(entry, File) and entry.path.endswith("copyright"):
+    if isinstance(entry, File) and entry.path.endswith("jail.service"):
         return replace(entry, mode=0o755)
     if entry.path.endswith("sysusers.d/site-shop-jail.conf"):
         return File(entry.path, b"\xff")
@@ -152,7 +163,7 @@ def test_programs_get_every_change() -> None:
         "changes": [
             {"part": "PHP pool", "where": "[site-shop-jail]", "subject": "pm.max_children", "old": "8", "new": "12"}
         ],
-        "consequences": ["PHP is reloaded"],
+        "consequences": ["a new PHP takes the place of the old one: no request waits"],
     }
 
 

@@ -273,6 +273,18 @@ def test_all_files_are_complained_about_at_once() -> None:
     assert {problem.location.file for problem in raised.value.problems} == {"a", "b"}
 
 
+def test_the_hosts_that_certbot_writes_are_found_within_their_condition() -> None:
+    found = site_of(panel("certbot"))
+    assert (found.domains, found.aliases) == (("shop.example.org", "www.shop.example.org"), ())
+    assert found.web.tls is not None and found.web.tls.redirect
+    assert not re.search(r"^web:.*none", panel("certbot").description)
+
+
+def test_files_without_a_virtual_host_that_counts_say_so() -> None:
+    with pytest.raises(UsageError, match="found no <VirtualHost>"):
+        imported("<IfModule mod_python.c>\n<VirtualHost *:80>\nServerName a.org\n</VirtualHost>\n</IfModule>\n")
+
+
 def unwrapped(result: Imported) -> str:
     """The description with each remark on one line."""
     return re.sub(r"\n# (?=\S)", " ", result.description)

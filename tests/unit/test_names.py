@@ -6,6 +6,8 @@ import pytest
 from fpmjail_deb import names
 
 LONGEST = "a" + "-" * 24
+LONGEST_SOCKET_PATH = 107  # sun_path has 108 bytes with its final NUL, unix(7)
+LONGEST_UNIT = 255  # systemd.unit(5)
 
 
 @pytest.mark.parametrize(
@@ -59,8 +61,8 @@ def test_a_dash_in_the_name_does_not_nest_the_slice() -> None:
 def test_the_longest_name_fits_everywhere() -> None:
     assert names.SITE_NAME.fullmatch(LONGEST)
     assert not names.SITE_NAME.fullmatch(LONGEST + "a")
-    assert len(names.socket_path(LONGEST)) <= names.LONGEST_SOCKET_PATH
-    assert len(names.mount_unit(f"{names.jail_directory(LONGEST)}/.image")) <= names.LONGEST_UNIT
+    assert len(names.socket_path(LONGEST)) <= LONGEST_SOCKET_PATH
+    assert len(names.mount_unit(f"{names.jail_directory(LONGEST)}/.image")) <= LONGEST_UNIT
     assert len(names.user(LONGEST)) == names.LONGEST_USER
     assert names.USER_NAME.fullmatch(names.user(LONGEST))
 

@@ -17,7 +17,7 @@ complete -c fpmjail -n "not __fish_seen_subcommand_from $commands" -a disable -d
 complete -c fpmjail -n "not __fish_seen_subcommand_from $commands" -a reload -d 'test and reload the web server'
 complete -c fpmjail -n "not __fish_seen_subcommand_from $commands" -a remove -d 'take a site out of the web server and of systemd'
 
-complete -c fpmjail -n '__fish_seen_subcommand_from check files exec rollback configure enable disable remove' -a '(path basename /usr/share/fpmjail/sites/* 2>/dev/null)' -d site
+complete -c fpmjail -n '__fish_seen_subcommand_from check files exec refresh rollback configure enable disable remove' -a '(path basename /usr/share/fpmjail/sites/* 2>/dev/null)' -d site
 complete -c fpmjail -n '__fish_seen_subcommand_from status check files refresh rollback configure enable disable reload remove' -l json -d 'for programs'
 complete -c fpmjail -n '__fish_seen_subcommand_from check' -l all -d 'every site'
 complete -c fpmjail -n '__fish_seen_subcommand_from check' -l isolation -d 'let sites try to reach each other'

@@ -44,7 +44,6 @@ for path in listed:
 sys.exit(not changed)
 """
 JAILS = "/srv/jails"
-SECTIONS = "/etc/jailkit/jk_update.ini"
 
 
 @dataclass(frozen=True, slots=True)

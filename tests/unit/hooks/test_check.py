@@ -292,7 +292,7 @@ def test_a_master_with_older_files_is_bad(mapped: tuple[str, ...], reason: str) 
 def test_a_fresh_generation_tells_its_age() -> None:
     (finding,) = judges.judge_generation(SITE, DIGEST, "2026-11-20T12:00:00+00:00", True, "", NOW)
     assert finding.good
-    assert finding.seen == f"{DIGEST}, built 3 days ago, equal to the host"
+    assert finding.seen == f"{DIGEST}, built 3 days ago, equal to the server"
 
 
 def test_a_stale_or_held_generation_is_a_warning() -> None:

@@ -19,7 +19,7 @@ COMPLETIONS = HOUSE / "debian/completions"
 BASH, FISH, ZSH = COMPLETIONS / "bash/fpmjail", COMPLETIONS / "fish/fpmjail.fish", COMPLETIONS / "zsh/_fpmjail"
 MANUAL = (HOUSE / "debian/man/fpmjail.8.md").read_text()
 HIDDEN = {"follow", "tend", "trigger"}
-OF_SITES = {"check", "files", "exec", "rollback", "configure", "enable", "disable", "remove"}
+OF_SITES = {"check", "files", "exec", "refresh", "rollback", "configure", "enable", "disable", "remove"}
 
 
 def commands() -> Mapping[str, argparse.ArgumentParser]:

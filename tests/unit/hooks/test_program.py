@@ -256,10 +256,10 @@ def test_a_program_that_is_lost_is_an_apt_install_away_and_one_that_fails_is_not
     content = copy.deepcopy(test_site_json.EXAMPLE)
     content["origins"] = {"jail.programs": "example.yaml:9:3"}
     site = test_site_json.read(content)
-    lost = configure.way_out(site, ("not on this host: programs/gs: /usr/bin/gs is not there",))
-    assert lost == "apt install ghostscript, or correct `jail.programs` in example.yaml (example.yaml:9:3)"
+    lost = configure.way_out(site, ("not on this server: programs/gs: /usr/bin/gs is not there",))
+    assert lost == "apt install ghostscript, or correct `jail.programs` in example.yaml:9:3"
     failed = configure.way_out(site, ("programs: /usr/bin/gs: it ended with status 1",))
-    assert failed == "correct `jail.programs` in example.yaml (example.yaml:9:3)"
+    assert failed == "correct `jail.programs` in example.yaml:9:3"
     assert configure.way_out(site, ("charsets: X is not known",)) == "install or correct what is named there"
 
 

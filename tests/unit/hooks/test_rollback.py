@@ -53,6 +53,18 @@ def test_a_rollback_says_which_versions_come_back_and_holds_them(layout: Layout)
     assert hold is not None and hold.manual and hold.digest == new.digest
 
 
+@pytest.mark.parametrize("target", ["minimal", PROFILE.id, PROFILE.id[:4]])
+def test_an_image_is_named_by_a_site_or_by_the_beginning_of_its_id(layout: Layout, target: str) -> None:
+    assert sites.with_image(layout, target) == (SITE,)
+    assert cli.named_profiles(layout, [target]) == {PROFILE.id}
+
+
+def test_a_refresh_of_what_is_not_there_is_refused(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = cli.parser().parse_args(["refresh", "shopp"])
+    assert cli.refresh(arguments, layout) == 2
+    assert "shopp: no such site or image; see: fpmjail status" in capsys.readouterr().err
+
+
 def test_the_way_back_is_to_the_generation_before_whatever_the_clock_did(layout: Layout) -> None:
     made = [renew(layout, f"{number}\n", f"6.{number}") for number in range(4)]
     for number, manifest in enumerate(made):

@@ -110,6 +110,7 @@ def test_a_new_pool_without_drop_ins_is_proven_by_its_first_start(
         return Answer(0, "")
 
     monkeypatch.setattr(sandbox, "run", run)
+    monkeypatch.setattr(systemd, "running", lambda: True)
     assert fpm.apply(layout, site, provable=True, started=started).changed
     assert len(asked) == tests and (jail / "etc/fpm.conf").exists()
     assert fpm.untaken(layout, site).exists(), "until a master has proven it"
