@@ -105,12 +105,18 @@ def last_line(words: str) -> str:
     return lines[-1] if lines else "apparmor_parser refuses it"
 
 
+def in_force(site: Site, places: Places = Places()) -> bool:
+    """Whether a site's processes have its profile, and not only to complain."""
+    name = name_of(site)
+    return bool(name) and loaded(name, places) == ENFORCE
+
+
 def loosen(site: Site, places: Places = Places()) -> str:
     """PHP does not work: let the profile only complain, in case that it is the reason. Returns what was done to tell;
     empty when there is no profile in force."""
-    name = name_of(site)
-    if not name or loaded(name, places) != ENFORCE:
+    if not in_force(site, places):
         return ""
+    name = name_of(site)
     link = places.profiles / "force-complain" / name
     files.make_directory(link.parent, 0, 0, 0o755)
     files.replace_link(link, f"../{name}")

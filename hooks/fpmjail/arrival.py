@@ -42,7 +42,8 @@ class Surroundings:
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A site that is being configured. `known` is what was remembered of it, None for a new one; what the steps have
-    brought so far comes after it. `idle`: it could have had a process and had none when that began."""
+    brought so far comes after it. `idle`: it could have had a process and had none when that began; `walled`: its
+    profile of AppArmor was in force then; `off`: it was switched off when its package was removed."""
 
     site: Site
     owner: Account
@@ -55,6 +56,8 @@ class Arrival:
     transfer_refused: str | None = None
     remounted: bool = False
     idle: bool = False
+    walled: bool = False
+    off: bool = False
 
     @property
     def before(self) -> State:
@@ -64,7 +67,7 @@ class Arrival:
     @property
     def on(self) -> bool:
         """False for a site that an administrator switched off."""
-        return not self.before.disabled
+        return not (self.off or self.before.disabled)
 
     @property
     def slept(self) -> bool:

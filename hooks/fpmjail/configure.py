@@ -73,13 +73,13 @@ def configure_all(layout: Layout, tellers: Mapping[str, Say]) -> Failures:
     """
     failures: Failures = {}
     progress = next(iter(tellers.values()))
-    known = looked_at(layout, tellers, failures)
-    placed = each(lambda one: place(layout, one), known, failures)
     files.make_run(layout.run)
-    with files.lock(layout.lock_file):
+    with files.lock(layout.lock_file):  # also while an administrator could switch one of them off
+        known = looked_at(layout, tellers, failures)
+        placed = each(lambda one: place(layout, one), known, failures)
         up = bring_up(layout, placed, failures, progress)
         each(lambda one: withdrawn(layout, one), [one for one in known if one.site.name in failures], failures)
-    each(lambda one: recorded(layout, one), up, failures)
+        each(lambda one: recorded(layout, one), up, failures)
     return failures
 
 
@@ -112,7 +112,8 @@ def arriving(layout: Layout, name: str, say: Say, users: Mapping[str, tuple[Site
     before = state.read(layout, name)
     refuse_another_isolation(site, before)
     owner = places.check_account(site, sites.with_same_user(layout, site, users))
-    return Arrival(site, owner, before, surroundings(site), say)
+    walled, off = apparmor.in_force(site), cron.marked(layout, name)
+    return Arrival(site, owner, before, surroundings(site), say, walled=walled, off=off)
 
 
 def place(layout: Layout, one: Arrival) -> Arrival:
@@ -149,7 +150,7 @@ def shared_base(site: Site) -> Path:
 
 
 def bring_up(layout: Layout, arrivals: Sequence[Arrival], failures: Failures, progress: Say) -> tuple[Arrival, ...]:
-    """The steps that need the lock, in their order; returns those that went through all of them."""
+    """The steps from the image to the web server, in their order; returns those that went through all of them."""
     images: dict[str, Manifest] = {}
     seen = starting.look(layout, arrivals)
     with_image = each(lambda one: imaged(layout, one, images), seen, failures)
@@ -309,7 +310,7 @@ def remember(layout: Layout, one: Arrival) -> State:
         pool_refused=one.applied.refused,
         web_refused=one.host.refused,
         sftp_refused=one.transfer_refused,
-        disabled=before.disabled,
+        disabled=not one.on,
     )
 
 
@@ -318,8 +319,8 @@ def switch(layout: Layout, name: str, on: bool, say: Say) -> None:
     site = sites.load(layout.sites / name / "site.json")
     with files.lock(layout.lock_file):
         state.set_disabled(layout, name, not on)
+        cron.mark(layout, name, off=not on)
         if not on:
-            cron.mark(layout, name, off=True)
             takedown.withdraw(layout, site)
             takedown.settle_pools(layout, site, say)
             takedown.end_commands(layout, site, say)

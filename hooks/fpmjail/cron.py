@@ -43,12 +43,18 @@ class Fate:
 
 
 def mark(layout: Layout, name: str, off: bool) -> None:
-    """Leave the mark that keeps timers off after a boot, or take it away."""
+    """Leave the mark that keeps timers off after a boot, and a site whose package goes and comes again, or take it
+    away."""
     place = layout.site_state(name) / "switched-off"
     if off:
         files.touch(place)
     else:
         place.unlink(missing_ok=True)
+
+
+def marked(layout: Layout, name: str) -> bool:
+    """Whether an administrator has switched the site off."""
+    return (layout.site_state(name) / "switched-off").exists()
 
 
 def units(site: Site) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from fpmjail import files, systemd
@@ -70,9 +71,9 @@ def leaving(layout: Layout) -> dict[str, int]:
     """The services that were told to end, and which of their processes."""
     found = {}
     for mark in layout.leaving.glob("*.service"):
-        text = mark.read_text()
-        if text.isdigit():
-            found[mark.name] = int(text)
+        with suppress(FileNotFoundError):  # it ended just now
+            if (text := mark.read_text()).isdigit():
+                found[mark.name] = int(text)
     return found
 
 

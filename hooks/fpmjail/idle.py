@@ -8,6 +8,7 @@ same as long as there is none: nothing is asked of FPM, whose own counters would
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from fpmjail import site as sites
 from fpmjail.layout import Layout
 from fpmjail.site import Site
 
+SOCKET = re.compile(r"[0-9a-f]+: [0-9A-F]{8} [0-9A-F]{8} ([0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2} +[0-9]+ (.+)")
 LISTENING = 0x10000  # /proc/net/unix, __SO_ACCEPTCON
 ENDED = 8  # /proc/PID/stat from its state on: page faults of children that have ended (cminflt), proc(5)
 
@@ -30,13 +32,21 @@ class Rest:
     since: float
 
 
+def in_flight() -> dict[str, int]:
+    """How many connections each Unix socket of this server has now, by path."""
+    return connections(Path("/proc/net/unix").read_bytes().decode(errors="replace"))
+
+
 def connections(table: str) -> dict[str, int]:
-    """How many connections each Unix socket has, accepted or waiting, by path (text of /proc/net/unix)."""
+    """How many connections each Unix socket has, accepted or waiting, by path (text of /proc/net/unix).
+
+    A site may bind a socket with any bytes in its name, and the kernel shows them as they are.
+    """
     found: dict[str, int] = {}
-    for line in table.splitlines()[1:]:
-        fields = line.split(None, 7)
-        if len(fields) == 8 and not int(fields[3], 16) & LISTENING:
-            found[fields[7]] = found.get(fields[7], 0) + 1
+    for line in table.split("\n"):
+        row = SOCKET.match(line)
+        if row and not int(row[1], 16) & LISTENING:
+            found[row[2]] = found.get(row[2], 0) + 1
     return found
 
 
@@ -45,16 +55,21 @@ def counted(pid: int, proc: Path = Path("/proc")) -> str:
     those that have ended leave behind. Empty when the master is gone."""
     try:
         children = (proc / f"{pid}/task/{pid}/children").read_text().split()
-        ended = (proc / f"{pid}/stat").read_text().rpartition(")")[2].split()[ENDED]
-        waits = [f"{child}:{switches((proc / child / 'status').read_text())}" for child in children]
+        ended = text_of(proc / f"{pid}/stat").rpartition(")")[2].split()[ENDED]
+        waits = [f"{child}:{switches(text_of(proc / child / 'status'))}" for child in children]
     except OSError:
         return ""
     return " ".join((str(pid), ended, *waits))
 
 
+def text_of(path: Path) -> str:
+    """A file of /proc, in which a process has the name that it gave itself."""
+    return path.read_bytes().decode(errors="replace")
+
+
 def switches(status: str) -> str:
     """How often a process gave up the processor by itself, from the text of its /proc/PID/status."""
-    found = (line.split()[1] for line in status.splitlines() if line.startswith("voluntary_ctxt_switches:"))
+    found = (line.split()[1] for line in status.split("\n") if line.startswith("voluntary_ctxt_switches:"))
     return next(found, "")
 
 
@@ -106,8 +121,8 @@ def stop_idle(layout: Layout, running: Iterable[Site], pids: Mapping[str, int], 
     marks = handover.leaving(layout)
     standing = {site.name: (site, handover.stand(site, pids, marks)) for site in running if site.php.idle_after}
     alone = {name: (site, one.pid) for name, (site, one) in standing.items() if one.alone}
-    in_flight = connections(Path("/proc/net/unix").read_text())
-    busy = [name for name, (site, _) in alone.items() if in_flight.get(str(site.paths.socket))]
+    visited = in_flight()
+    busy = [name for name, (site, _) in alone.items() if visited.get(str(site.paths.socket))]
     rests = remember(recall(layout), {name: counted(pid) for name, (_, pid) in alone.items()}, busy, clock)
     for name, (site, pid) in alone.items():
         if due(site, rests[name], clock):

@@ -237,12 +237,12 @@ def remove(layout: Layout, profile_id: str) -> bool:
     First goes the note that it is whole: what is left when the power goes meanwhile looks like an image.
     Raises mounts.Kept if a jail still has it mounted.
     """
-    from fpmjail.mounts import Kept, mounts_below, remove_tree
+    from fpmjail.mounts import Kept, current, remove_tree
 
     place = layout.image(profile_id)
-    for mount in mounts_below(layout.jails):
+    for mount in current():
         with suppress(OSError):
-            if Path(mount.target).samefile(place):
+            if mount.target.endswith("/.image") and Path(mount.target).samefile(place):
                 raise Kept(f"{place} is kept: it is mounted at {mount.target}")
     forget_inputs(layout, profile_id)
     return remove_tree(place)

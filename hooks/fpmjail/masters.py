@@ -98,8 +98,8 @@ def reload(layout: Layout, masters: Sequence[Master], generation: str) -> dict[s
     """Let the masters take up a generation, the busiest last; what is wrong with those that did not, by site."""
     from fpmjail import idle
 
-    in_flight = idle.connections(Path("/proc/net/unix").read_text())
-    ordered = sorted(masters, key=lambda master: in_flight.get(str(master.site.paths.socket), 0))
+    visited = idle.in_flight()
+    ordered = sorted(masters, key=lambda master: visited.get(str(master.site.paths.socket), 0))
     return each(lambda master: reload_one(layout, master.site, generation), ordered)
 
 

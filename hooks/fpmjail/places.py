@@ -201,15 +201,16 @@ def make_as_user(path: Path, owner: Account) -> None:
     """Make directories where the site's user may play tricks: as that user, so that they are played on himself.
 
     No program is run as that user out here: the site's code could take it over, and with it leave a chroot (ptrace(2)).
-    A process that only changes its user cannot be (proc(5), PR_SET_DUMPABLE).
+    A process that only changes its effective user cannot be (proc(5), PR_SET_DUMPABLE), nor can it be stopped, which
+    would keep us waiting: a signal asks for the real and the saved one (kill(2)).
     """
     child = os.fork()
     if child == 0:
         try:
             os.umask(0o022)
             os.setgroups([])
-            os.setresgid(owner.gid, owner.gid, owner.gid)
-            os.setresuid(owner.uid, owner.uid, owner.uid)
+            os.setegid(owner.gid)
+            os.seteuid(owner.uid)
             path.mkdir(parents=True, exist_ok=True)
         finally:
             os._exit(0)

@@ -3,23 +3,25 @@
 
 A site that was bad before cannot speak against the new generation, nor can a fault that it had before, nor a database
 server or nscd, nor a program: the scratch jail has tried those that work on the server itself. Sites that do not run
-are not woken: they are behind the same image, which the scratch jail has proven.
+are not woken for that: they are behind the same image, which the scratch jail has proven.
 
 Only more than half of the sites can bring the old generation back. One site's code decides what its own check finds,
-and whoever owns it must not keep a security upgrade from its neighbours.
+and whoever owns it must not keep a security upgrade from its neighbours. At night it may be the only one that runs: so
+before the others lose an upgrade to those that run, some of them are asked.
 """
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from fpmjail import check, checked, masters
+from fpmjail import check, checked, masters, waking
 from fpmjail.finding import Finding, Level
 from fpmjail.layout import Layout
 from fpmjail.masters import Master
-from fpmjail.site import SERVER_DIRECTORIES
+from fpmjail.site import SERVER_DIRECTORIES, Site
 
 NO_REASON = frozenset({*SERVER_DIRECTORIES, "programs", "accounts"})
 PHP = ("capability", "php")
@@ -77,6 +79,17 @@ def lost(before: Mapping[str, Faults], silent: Mapping[str, str]) -> dict[str, s
     return {name: words for name, words in silent.items() if PHP not in before.get(name, {})}
 
 
-def decisive(before: Mapping[str, Faults], stuck: Mapping[str, str]) -> bool:
-    """Whether the sites that are worse off are more than half of those whose PHP worked before."""
-    return 2 * len(stuck) > sum(PHP not in faults for faults in before.values())
+def decisive(before: Mapping[str, Faults], stuck: Mapping[str, str], witnesses: int = 0) -> bool:
+    """Whether the sites that are worse off are more than half of those whose PHP worked before, and of the witnesses:
+    those that did not run, and whose PHP works now."""
+    return 2 * len(stuck) > witnesses + sum(PHP not in faults for faults in before.values())
+
+
+def witnesses(layout: Layout, idle: Sequence[Site], running: int) -> int:
+    """Of some sites that do not run, as many as run but at least a few, how many work when they are woken. Which ones
+    are asked, nobody can know before."""
+    asked = random.SystemRandom().sample(idle, min(len(idle), max(running, waking.FEW)))
+    silent = masters.each(lambda one: masters.complaint(layout, one.site), [Master(site, 0) for site in asked])
+    for site in asked:
+        waking.lay_down(layout, site)
+    return len(asked) - len(silent)

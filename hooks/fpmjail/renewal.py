@@ -9,14 +9,15 @@ leaves a complete generation behind, and the next run goes on.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from fpmjail import capability, files, holds, image, image_build, jail, live_files, masters, mounts, packages, state
 from fpmjail.manifest import Manifest, difference
+from fpmjail.masters import Master
 from fpmjail.refresh import Decision, Outcome, Task
-from fpmjail.site import BIND
+from fpmjail.site import BIND, Site
 from fpmjail.wanted import Wanted, wanted
 
 REMEMBERED = 300.0  # seconds, well above realpath_cache_ttl
@@ -189,18 +190,33 @@ def switch(task: Task, manifest: Manifest, warnings: tuple[str, ...]) -> Outcome
     files.touch(task.pending)
     before = image.switch(task.layout, task.profile.id, manifest.digest)
     old = task.manifest(before)
-    renew_jails(task, old, manifest)
+    unlinked = renew_jails(task, old, manifest)
     silent = masters.reload(task.layout, running, manifest.digest)
     back = [master for master in running if master.site.name not in silent]
     lost = regression.lost(earlier, silent)
     stuck = regression.harmed(task.layout, earlier, back) | lost
-    if before and regression.decisive(earlier, stuck):
+    if before and regression.decisive(earlier, stuck) and regression.decisive(earlier, stuck, asleep(task, running)):
         return go_back(task, before, manifest, stuck)
     holds.clear(task.layout, task.profile.id)
     if not lost:  # else the next run tries their reload again
         finish(task, {manifest.digest, *filter(None, (before,))})
-    words = (*describe(old, manifest), *warnings, *blame(stuck))
+    words = (*describe(old, manifest), *warnings, *unlinked, *blame(stuck))
     return Outcome(task.profile.id, Decision.SWITCH, before, manifest.digest, words)
+
+
+def asleep(task: Task, running: Sequence[Master]) -> int:
+    """How many of the sites that did not run are witnesses for a new generation."""
+    from fpmjail import regression
+
+    up = {master.site.name for master in running}
+    idle = [site for site in task.sites if site.name not in up and not site.shared and has_image(task, site)]
+    return regression.witnesses(task.layout, idle, len(running))
+
+
+def has_image(task: Task, site: Site) -> bool:
+    """Whether a site is on, and was configured with this image."""
+    known = state.read(task.layout, site.name)
+    return known is not None and not known.disabled and known.profile == task.profile.id
 
 
 def go_back(task: Task, before: str, manifest: Manifest, stuck: Mapping[str, str]) -> Outcome:
@@ -215,18 +231,29 @@ def go_back(task: Task, before: str, manifest: Manifest, stuck: Mapping[str, str
     return refuse(task, manifest, blame(stuck), Decision.ROLLED_BACK)
 
 
-def renew_jails(task: Task, old: Manifest | None, new: Manifest) -> None:
-    """Links of /etc and /var/lib are the one thing that a generation can ask of a jail; most of them ask nothing.
+def renew_jails(task: Task, old: Manifest | None, new: Manifest) -> tuple[str, ...]:
+    """Links of /etc and /var/lib are the one thing that a generation can ask of a jail; most of them ask nothing. In
+    words, which sites lack new ones: that keeps nothing from the others.
 
     The jail of a site that is about to change to this profile is made by its configuration.
     """
     if old and all(names(old) == names(new) for names in (jail.etc_names, jail.variable_names)):
-        return
-    for site in task.sites:
-        known = state.read(task.layout, site.name)
-        made = task.layout.host(str(site.paths.jail) + "/.image").is_dir()
-        if known and known.profile == task.profile.id and made:
-            jail.make(task.layout, site, new)
+        return ()
+    return tuple(words for site in task.sites if (words := renew_jail(task, site, new)))
+
+
+def renew_jail(task: Task, site: Site, new: Manifest) -> str:
+    """Give one jail the links that a generation asks for; what keeps it from them."""
+    known = state.read(task.layout, site.name)
+    made = task.layout.host(str(site.paths.jail) + "/.image").is_dir()
+    if not (known and known.profile == task.profile.id and made):
+        return ""
+    try:
+        jail.make(task.layout, site, new)
+    except Exception as error:  # whatever it is, it stops no other site
+        again = f"fpmjail configure {site.name}"
+        return f"site {site.name} lacks links of its /etc: {type(error).__name__}: {error}; mend that, then: {again}"
+    return ""
 
 
 def blame(stuck: Mapping[str, str]) -> tuple[str, ...]:

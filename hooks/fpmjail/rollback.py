@@ -122,13 +122,14 @@ def go_back(layout: Layout, sites: tuple[Site, ...]) -> Result:
     holds.write(layout, way.profile, way.now, reason, manual=True)
     files.touch(task.pending)
     image.switch(layout, way.profile, way.then)
-    renewal.renew_jails(task, new, old)
+    unlinked = renewal.renew_jails(task, new, old)
     stuck = masters.reload(layout, masters.running(layout, sites), way.then)
     if not stuck:
         task.pending.unlink(missing_ok=True)
     words = (
         f"image {way.profile} went back from {way.now} to {way.then} and is held there",
         *brings(way),
+        *unlinked,
         *renewal.blame(stuck),
         "upgrades of the server do not reach these sites until then; "
         f"to follow the server again: fpmjail rollback --release-hold {way.profile}",

@@ -160,17 +160,29 @@ def trigger(layout: Layout, names: frozenset[str], say: Say) -> None:
 
     Never raises: a failing trigger would stop security upgrades of the whole server.
     """
+    if names - {WEB_RELOAD}:
+        attempt(lambda: in_dpkg(layout, say), say)
+    if WEB_RELOAD in names:
+        attempt(lambda: web(layout, say), say)
+
+
+def attempt(step: Callable[[], object], say: Say) -> None:
+    """Take a step, or say why it failed."""
     try:
-        if names - {WEB_RELOAD}:
-            files.make_run(layout.run)
-            files.touch(layout.requested_file)
-            once(layout, Mode(final=False), say)
-            if systemd.running():
-                systemd.systemctl("start", "--no-block", LAST_WORD)
-        if WEB_RELOAD in names:
-            web(layout, say)
+        step()
     except Exception as error:  # whatever it is, dpkg must go on
         say(f"{type(error).__name__}: {error}; see: fpmjail status")
+
+
+def in_dpkg(layout: Layout, say: Say) -> None:
+    """Refresh what can be refreshed now; whatever became of that, the last word is asked for."""
+    files.make_run(layout.run)
+    files.touch(layout.requested_file)
+    try:
+        once(layout, Mode(final=False), say)
+    finally:
+        if systemd.running():
+            systemd.systemctl("start", "--no-block", LAST_WORD)
 
 
 def web(layout: Layout, say: Say) -> str | None:

@@ -68,7 +68,6 @@ def remove(layout: Layout, name: str, say: Say) -> None:
         end_commands(layout, site, say)
         if systemd.running() and site.units.mounts:
             systemd.systemctl("stop", *site.units.mounts)
-        cron.mark(layout, name, off=False)
         unmount(own_mounts(site))
         for mount in own_mounts(site):
             say(f"{mount.target} is still mounted; umount it")
@@ -101,13 +100,20 @@ def settle_pools(layout: Layout, site: Site, say: Say) -> None:
     shared.clear(layout, site)
 
 
+def profiles(layout: Layout, site: Site) -> set[str]:
+    """The image that a site asks for, and the one that it has until its new version is configured."""
+    known = state.read(layout, site.name)
+    return {site.profile.id, known.profile if known else ""}
+
+
 def drop_image(layout: Layout, site: Site, say: Say) -> None:
     """Delete the image when this was the last site that used it; copies are made again when needed.
 
     A site that cannot be read, because it was made for a newer fpmjail perhaps, may be using it.
     """
     known, unreadable = sites.installed(layout)
-    if unreadable or any(one.profile.id == site.profile.id for one in known if one.name != site.name):
+    others = [one for one in known if one.name != site.name]
+    if unreadable or any(site.profile.id in profiles(layout, one) for one in others):
         return
     try:
         image.remove(layout, site.profile.id)

@@ -122,9 +122,11 @@ def companions(name: str, known: Iterable[Package], asked: Collection[str]) -> t
 
 
 def can_go_along(layout: Layout, name: str) -> bool:
-    """False for a site that has to wait for its own postinst: with another image, and with a profile of AppArmor, which
-    as a conffile is put in place just before."""
+    """False for a site that has to wait for its own postinst: with another image, and with conffiles that count for it,
+    a profile of AppArmor or drop-ins, which dpkg puts in place just before."""
     site = known(layout, name)
+    if any((layout.admin_sites / name).rglob("*.dpkg-new")):
+        return False
     return site is None or (not apparmor.name_of(site) and keeps_image(layout, name))
 
 

@@ -65,8 +65,15 @@ def put_back(layout: Layout, woken: Iterable[Site]) -> None:
 
     with files.lock(layout.lock_file):
         pids, marks = systemd.up(*handover.PATTERNS), handover.leaving(layout)
-        in_flight = idle.connections(Path("/proc/net/unix").read_text())
+        visited = idle.in_flight()
         for site in woken:
             standing = handover.stand(site, pids, marks)
-            if standing.alone and not in_flight.get(str(site.paths.socket)):
+            if standing.alone and not visited.get(str(site.paths.socket)):
                 handover.rest(layout, site, standing.pid)
+
+
+def lay_down(layout: Layout, site: Site) -> None:
+    """Let a site be idle again that was woken for one request. The lock is held."""
+    standing = handover.look(layout, site)
+    if standing.alone:
+        handover.rest(layout, site, standing.pid)

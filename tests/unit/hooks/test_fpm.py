@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Pool drop-ins: what they may not say, and where FPM's complaints lead."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
+from test_site_json import EXAMPLE, read
 
 from fpmjail import fpm
 from fpmjail.dropin import Part
+from fpmjail.layout import Layout
 
 OWN = Part("/usr/share/fpmjail/sites/example/pool.conf", "[site-example-jail]\nlisten = /run/fpmjail/example.sock\n")
 
@@ -71,3 +76,20 @@ def test_of_two_lines_for_a_setting_only_the_last_stays() -> None:
 )
 def test_code_of_the_site_around_every_script_is_known(line: str, around: bool) -> None:
     assert fpm.has_code_around(f"[a]\n{line}\npm = static\n") is around
+
+
+def test_comments_of_a_pool_are_no_reason_for_a_new_php(tmp_path: Path) -> None:
+    """They name lines of the description, which a line above them moves."""
+    site = read(EXAMPLE)
+    pool, live = tmp_path / "pool.conf", tmp_path / "fpm.conf"
+    site = replace(site, paths=replace(site.paths, pool=pool))
+    changes: list[str] = []
+
+    def bring(text: str) -> bool:
+        pool.write_text(text)
+        return fpm.bring(Layout(tmp_path), site, live, lambda parts: None, lambda: changes.append(text)).changed
+
+    assert bring("[a]\n; php.pool: a.yaml:3\npm = static\n")
+    assert not bring("[a]\n; php.pool: a.yaml:4\npm = static\n")
+    assert "a.yaml:4" in live.read_text() and len(changes) == 1
+    assert bring("[a]\n; php.pool: a.yaml:4\npm = ondemand\n") and len(changes) == 2

@@ -172,6 +172,11 @@ def test_a_site_with_another_image_or_a_conffile_of_apparmor_waits_for_its_own_t
     monkeypatch.setattr(together, "known", lambda layout, name: site)
     monkeypatch.setattr(state, "read", lambda layout, name: None if profile is None else State(profile=profile))
     assert together.can_go_along(Layout(tmp_path), "b") is along
+    drop_in = Layout(tmp_path).admin_sites / "b/apache.d/10.conf.dpkg-new"
+    drop_in.parent.mkdir(parents=True)
+    drop_in.touch()
+    assert not together.can_go_along(Layout(tmp_path), "b"), "dpkg puts it in place just before its postinst"
+    drop_in.unlink()
     monkeypatch.setattr(together, "known", lambda layout, name: None)
     assert together.can_go_along(Layout(tmp_path), "b"), "what is wrong with it is said with it"
 
