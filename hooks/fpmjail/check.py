@@ -10,7 +10,8 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -47,6 +48,7 @@ from fpmjail.site import Site
 if TYPE_CHECKING:
     from fpmjail import outside
 
+MOMENT, LOOKS_AGAIN = 0.05, 3  # seconds
 FEW = 200  # so many services are named to systemd; of more it tells all that it has
 
 
@@ -118,7 +120,25 @@ def look(layout: Layout, wanted: Sequence[Site]) -> Seen:
     uids = {_ids(site.user.name, site.user.group)[0] for site in wanted}
     up = systemd.up(*sorted(services)) if systemd.running() else {}
     users = sites.by_user(layout) if len(wanted) > 1 else None
-    return Seen(up, facts.processes_of(uids - {-1}), mounts.current(), users)
+    return Seen(up, processes(wanted, uids - {-1}), mounts.current(), users)
+
+
+def processes(wanted: Sequence[Site], uids: Collection[int]) -> Mapping[int, tuple[Process, ...]]:
+    """The processes of some sites, by uid. systemd gives a process its user a moment before its last wall: what lacks
+    one is looked at again."""
+    found = facts.processes_of(uids)
+    for _ in range(LOOKS_AGAIN):
+        if not any(unsealed(site, found) for site in wanted if not site.shared):
+            break
+        time.sleep(MOMENT)
+        found = facts.processes_of(uids)
+    return found
+
+
+def unsealed(site: Site, found: Mapping[int, tuple[Process, ...]]) -> bool:
+    """Whether a process of a site lacks a wall."""
+    own = found.get(_ids(site.user.name, site.user.group)[0], ())
+    return any(judges.unsealed(process) and not judges.transfers(site, process) for process in own)
 
 
 def check_capabilities(layout: Layout, site: Site, host: outside.Host | None = None) -> tuple[Finding, ...]:

@@ -157,7 +157,9 @@ class Ground:
         )
 
     def main_pid(self, unit: str) -> int:
-        return int(self.server.run("systemctl", "show", "-P", "MainPID", unit).stdout)
+        found = int(self.server.run("systemctl", "show", "-P", "MainPID", unit).stdout)
+        assert found, f"{unit} does not run, and process 0 would be the attacker's own group"
+        return found
 
     def attack(self, place: str, group: str) -> dict[str, Any]:
         """What came of a page of attacks: `outcome` and `faults`."""

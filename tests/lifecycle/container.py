@@ -114,6 +114,7 @@ class System(ABC):
 
     def journal(self, *arguments: str, lines: int = 1000) -> str:
         """The last lines of the journal; `arguments` are journalctl's (`-u UNIT`)."""
+        self.run("journalctl", "--sync", check=False)
         return self.run("journalctl", "--no-pager", f"--lines={lines}", *arguments, check=False).output
 
 

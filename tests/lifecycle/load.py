@@ -63,6 +63,7 @@ class Load:
     def __enter__(self) -> Load:
         self._container.write(self._place, GENERATOR.read_text())
         self._process = self._container.popen(*self._command, stdin=subprocess.PIPE)
+        assert self._process.stdout is not None and self._process.stdout.readline() == "started\n"
         return self
 
     def __exit__(

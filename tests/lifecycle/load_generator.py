@@ -97,6 +97,7 @@ def main() -> int:
     threads = [threading.Thread(target=send, args=(options, *job, tally, ended)) for job in jobs]
     for thread in threads:
         thread.start()
+    print("started", flush=True)
     sys.stdin.read()
     ended.set()
     for thread in threads:

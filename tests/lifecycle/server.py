@@ -68,6 +68,10 @@ class Server:
         self.apt("update")
         return deb
 
+    def quiet(self) -> None:
+        """From now on nothing refreshes the jails unless a test, or dpkg, does it."""
+        self.shell("systemctl stop fpmjail-refresh.path fpmjail-refresh.timer 'fpmjail-refresh*.service'")
+
     def install(self, *packages: str, check: bool = True) -> Completed:
         """`apt install`."""
         return self.apt("install", *packages, check=check)

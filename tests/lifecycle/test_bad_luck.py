@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -107,7 +109,7 @@ def test_a_port_443_that_is_taken_keeps_tls_off_and_apache_up(server: Server) ->
     answer = server.install(PACKAGE)
     assert "port 443 is taken by another program" in answer.output
     assert server.run("systemctl", "is-active", "apache2").stdout.strip() == "active"
-    listener.kill()
+    os.killpg(listener.pid, signal.SIGKILL)
     listener.communicate()
     server.run("fpmjail", "reload")
     page = server.run("curl", "-sk", "--resolve", "example.org:443:127.0.0.1", "-o", "/dev/null", "-w", "%{http_code}",

@@ -55,8 +55,9 @@ def server(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
     there.publish(DESCRIPTION, "example.yaml")
     there.install("site-example-jail")
     there.write_page("index.php", HOMEPAGE)
-    there.shell(f"systemctl stop php{there.php}-fpm fpmjail-refresh.path; mkdir -p {METRICS.rpartition('/')[0]}")
+    there.shell(f"systemctl stop php{there.php}-fpm; mkdir -p {METRICS.rpartition('/')[0]}")
     there.settle()
+    there.quiet()
     yield there
 
 

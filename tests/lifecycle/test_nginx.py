@@ -137,7 +137,7 @@ def chunked(server: Server, site: str) -> Page:
     return Page(int(status), body, "")
 
 
-def eventually(true: Callable[[], bool], seconds: float = 20.0) -> bool:
+def eventually(true: Callable[[], bool], seconds: float = 90.0) -> bool:
     """Whether something comes true in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

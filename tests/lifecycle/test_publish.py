@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from debian.debian_support import Version
 
 from tests.fleet import KEYRING, ORIGIN, Published, fpmjail_deb, write_site, write_sites
 from tests.lifecycle import load
@@ -132,7 +133,7 @@ def test_status_says_which_version_came_when(fleet: Fleet) -> None:
     changed, untouched = (arrivals(fleet, name) for name in (fleet.names[2], fleet.names[0]))
     assert [len(changed), len(untouched)] == [2, 1]
     (before, first), (after, second) = changed
-    assert (before.partition("+")[0][-2:], after.partition("+")[0][-2:]) == (".1", ".2") and first < second
+    assert Version(before) < Version(after) and first < second
     text = fleet.server.run("fpmjail", "status", check=False).stdout
     row = next(line for line in text.splitlines() if line.startswith(f"{fleet.names[2]} "))
     assert after in row and second in row and first not in row

@@ -86,7 +86,7 @@ def open_session(server: Server, site: str) -> subprocess.Popen[str]:
 
 def outside(server: Server, site: str) -> str:
     """The names of those processes of a site's user that see all of the server."""
-    each = "[ ! /proc/$pid/root -ef / ] || cat /proc/$pid/comm"
+    each = "[ ! /proc/$pid/root -ef / ] || cat /proc/$pid/comm 2>/dev/null || :"
     return server.shell(f"for pid in $(pgrep -u _site-{site}); do {each}; done").stdout
 
 

@@ -61,7 +61,7 @@ def warnings(server: Server, site: str = "one") -> str:
     return "\n".join(words for row in server.status()["sites"] if row["name"] == site for words in row["warnings"])
 
 
-def eventually(true: Callable[[], bool], seconds: float = 20.0) -> bool:
+def eventually(true: Callable[[], bool], seconds: float = 90.0) -> bool:
     """Whether something comes true in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -162,7 +162,7 @@ def description(isolation: str, web: str) -> str:
     return f"isolation: {isolation}\nversion: 1.{next(VERSIONS)}.0\n{text}\n{choice}"
 
 
-def eventually(true: Callable[[], bool], seconds: float = 20.0) -> bool:
+def eventually(true: Callable[[], bool], seconds: float = 90.0) -> bool:
     """Whether something comes true in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

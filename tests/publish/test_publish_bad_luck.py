@@ -164,7 +164,7 @@ def home() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="gnupg-"))
     yield directory
     subprocess.run(["gpgconf", "--homedir", str(directory), "--kill", "all"], check=True, capture_output=True)
-    shutil.rmtree(directory)
+    shutil.rmtree(directory, ignore_errors=True)  # the agent takes its sockets away itself
 
 
 def make_key(home: Path, passphrase: str, expires: str, *options: str) -> str:

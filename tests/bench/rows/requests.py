@@ -107,8 +107,19 @@ def noise(ours: tuple[float, ...], rival: tuple[float, ...]) -> str:
 
 def wrk(there: Server, host: str, path: str, port: int, seconds: float) -> Speed:
     """One run: a thread with four connections, each keeps asking."""
-    command = ["wrk", "-t1", "-c4", f"-d{round(seconds)}s", "-s", "/root/report.lua", "-H", f"Host: {host}"]
-    found = json.loads(there.run(*command, f"http://127.0.0.1:{port}{path}").stderr)
+    command = [
+        "wrk",
+        "-t1",
+        "-c4",
+        f"-d{round(seconds)}s",
+        "--timeout",
+        "20s",
+        "-s",
+        "/root/report.lua",
+        "-H",
+        f"Host: {host}",
+    ]
+    found = json.loads(there.run(*command, "-H", f"Host: {host}", f"http://127.0.0.1:{port}{path}").stderr)
     assert not found.pop("bad"), f"{host}:{port}{path} failed"
     return Speed(**found)
 

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from test_site_json import EXAMPLE, read
 
-from fpmjail import judges, probe
+from fpmjail import check, facts, judges, probe
 from fpmjail.cron import Fate
 from fpmjail.doors import Door
 from fpmjail.facts import Entry, Master, Process, Visit, WebServer
@@ -459,3 +460,14 @@ def test_sftp_is_good_only_when_nothing_is_wrong() -> None:
     assert judges.judge_sftp(SITE, ()) == ()
     assert levels(judges.judge_sftp(SFTP_SITE, ())) == ["good"]
     assert levels(judges.judge_sftp(SFTP_SITE, ("sshd is not running",))) == ["bad"]
+
+
+def test_a_process_that_has_its_user_and_not_yet_its_walls_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    starting, site = replace(SEALED, no_new_privileges=False, seccomp=0), read(EXAMPLE)
+    looks = [{UID: (starting,)}, {UID: (SEALED,)}, {UID: ()}]
+    monkeypatch.setattr(facts, "processes_of", lambda uids: looks.pop(0))
+    monkeypatch.setattr(check, "_ids", lambda user, group: (UID, UID))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert check.processes([site], {UID}) == {UID: (SEALED,)} and len(looks) == 1
+    looks = [{UID: (starting,)}] * 9
+    assert check.processes([site], {UID}) == {UID: (starting,)}, "one that stays so is no passing moment"
