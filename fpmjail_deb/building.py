@@ -24,11 +24,11 @@ from itertools import chain
 from pathlib import Path
 
 from fpmjail_deb import names, references
+from fpmjail_deb.built_packages import Published, built_at, same_content
 from fpmjail_deb.contents import PackagePlan
 from fpmjail_deb.deb import MEMORY_HINT, build_packages, read_package, sweep
 from fpmjail_deb.errors import BuildError, OutputError, Problem
 from fpmjail_deb.plan import plan
-from fpmjail_deb.published import Published, built_at, same_content
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.site import AUTOMATIC, Site
 from fpmjail_deb.versions import automatic, is_higher, newest, successor

@@ -141,6 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         status: int = options.run(options)
+        sys.stdout.flush()
     except DescriptionError as error:
         return _refused(error)
     except UsageError as error:

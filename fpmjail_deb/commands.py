@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What each command does with descriptions and packages: it prints its result and returns the exit status.
+"""EFFECT: what each command does with descriptions and packages: it prints its result and returns the exit status.
 
 `publish` is in publish_command. The command line imports this only for a command that needs it.
 """
@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from fpmjail_deb import comparing, document, fleet, names, published, rules
+from fpmjail_deb import built_packages, comparing, document, fleet, names, rules
 from fpmjail_deb.building import Order, Result, build_all, only_one
 from fpmjail_deb.comparing import Compared, Moment
 from fpmjail_deb.contents import Directory, File, PackagePlan, Symlink
@@ -197,10 +197,10 @@ def _orders(sites: Sequence[Site], options: argparse.Namespace, moment: Moment) 
     ]
 
 
-def _published(directory: Path, *, deep: bool) -> dict[str, Sequence[published.Published]]:
+def _published(directory: Path, *, deep: bool) -> dict[str, Sequence[built_packages.Published]]:
     if not directory.is_dir():
         raise UsageError(f"{directory}: expected a directory with packages", "an empty one is good for a start")
-    return dict(published.by_package(published.find(directory, deep=deep)))
+    return dict(built_packages.by_package(built_packages.find(directory, deep=deep)))
 
 
 def _reported(result: Result, progress: Progress) -> Result:

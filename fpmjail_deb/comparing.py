@@ -10,12 +10,12 @@ from pathlib import Path
 from debian.debian_support import Version
 
 from fpmjail_deb import names
+from fpmjail_deb.built_packages import Published, built_at, same_content
 from fpmjail_deb.contents import Code, PackagePlan
 from fpmjail_deb.deb import read_package
 from fpmjail_deb.difference import Difference
 from fpmjail_deb.errors import BuildError, UsageError, printable
 from fpmjail_deb.plan import plan
-from fpmjail_deb.published import Published, built_at, same_content
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.site import AUTOMATIC, Site
 from fpmjail_deb.site_json import found_in

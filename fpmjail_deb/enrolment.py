@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from fpmjail_deb import __version__, incoming, publishing
+from fpmjail_deb import __version__, apt_ftparchive, incoming
 from fpmjail_deb.archive import Archive, write_whole
 from fpmjail_deb.release import RELEASES, Release
 from fpmjail_deb.repository import Incoming, Package, Publish, Settings
@@ -35,7 +35,7 @@ class Enrolment:
 
     def lacking(self, last: Publish, releases: Iterable[str], now: int) -> list[Incoming]:
         """Return the packages that have to be published, made at a time in seconds since 1970."""
-        known, made_of = publishing.keyrings(self.settings, last), self._read()
+        known, made_of = apt_ftparchive.keyrings(self.settings, last), self._read()
         unsure = [name for name in releases if name not in known or not self._is_sure(known[name], made_of)]
         if not unsure:
             return []

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from fpmjail_deb import incoming, publishing, repository
+from fpmjail_deb import apt_ftparchive, incoming, repository
 from fpmjail_deb.archive import Archive, explained
 from fpmjail_deb.enrolment import Enrolment
 from fpmjail_deb.errors import BuildError, UsageError
@@ -200,7 +200,7 @@ def _write(archive: Archive, settings: Settings, new: Publish, added: Sequence[I
 
 def _keeper(settings: Settings) -> Keeper:
     if settings.via != APTLY:
-        return publishing
+        return apt_ftparchive
     from fpmjail_deb import aptly
 
     return aptly

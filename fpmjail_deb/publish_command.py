@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command line of `fpmjail-deb publish`: its options, what it prints, its exit status."""
+"""EFFECT: what `fpmjail-deb publish` does for whoever calls it: its options, what it prints, its exit status."""
 
 from __future__ import annotations
 

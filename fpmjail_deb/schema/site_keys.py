@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fpmjail_deb import jobs, keys, rules
+from fpmjail_deb import jobs, rules, ssh_keys
 from fpmjail_deb.release import RELEASES
 from fpmjail_deb.rules import ListRule
 from fpmjail_deb.schema.field import Field
@@ -126,7 +126,7 @@ SFTP: Field[bool] = Field(
 )
 SFTP_KEYS: Field[tuple[str, ...]] = Field(
     "sftp.keys",
-    ListRule(keys.public_key(), "public keys"),
+    ListRule(ssh_keys.public_key(), "public keys"),
     "Who may: lines of id_ed25519.pub. More may lie in /etc/fpmjail/sites/NAME/authorized_keys on the server.",
     example=f"[{EXAMPLE_KEY}]",
     default="[]",

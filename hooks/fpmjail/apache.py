@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import socket
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from fpmjail import dropin, files, ports, systemd
+from fpmjail import dropin, files, ports, state, systemd, vhost
 from fpmjail.layout import Layout
 from fpmjail.site import Site
 from fpmjail.systemd import Answer
@@ -21,6 +23,33 @@ CONFIGURATION = Path("/etc/apache2")
 STATE = Path("/var/lib/apache2")
 SERVICE = "apache2.service"
 HTTP, HTTPS = 80, 443
+NO_DROPINS = "/nonexistent/*.conf"
+
+Texts = Mapping[str, str]
+"""Virtual hosts, by their names in sites-enabled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Sites whose virtual hosts are tested in place of those that Apache has now; those that are `on` it will have."""
+
+    layout: Layout
+    sites: tuple[Site, ...]
+    on: frozenset[str]
+
+    def verdict(self, texts: Texts) -> Answer:
+        """Test the server's whole configuration with these and nothing else of the sites."""
+        return verdict_with(texts, [f"{site.web.site}.conf" for site in self.sites])
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What a site gets among others: a virtual host with the drop-ins that are `included`, or None when Apache refuses
+    it even without any; `said` is what is wrong with those that the admin has now."""
+
+    site: Site
+    included: str | None
+    said: str = ""
 
 
 def installed() -> bool:
@@ -34,14 +63,28 @@ def verdict(main: Path) -> Answer:
     return systemd.run(["sh", "-c", script, "sh", str(main)])
 
 
-def verdict_with(text: str) -> Answer:
-    """Test the server's whole configuration with some text added that is not live."""
+def verdict_with(texts: Texts, without: Collection[str]) -> Answer:
+    """Test the server's whole configuration with these virtual hosts and without some files of sites-enabled."""
     with tempfile.TemporaryDirectory(prefix="fpmjail-apache-") as directory:
-        main = Path(directory) / "apache2.conf"
-        added = Path(directory) / "candidate.conf"
-        main.write_text(f"ServerRoot {CONFIGURATION}\nInclude {CONFIGURATION}/apache2.conf\nInclude {added}\n")
-        added.write_text(text)
-        return verdict(main)
+        place = Path(directory)
+        mirror(place, without)
+        for name, text in texts.items():
+            (place / "sites-enabled" / f"{name}.conf").write_text(text)
+        answer = verdict(place / "apache2.conf")
+        return Answer(answer.status, answer.words.replace(f"{place}/", f"{CONFIGURATION}/"))
+
+
+def mirror(place: Path, without: Collection[str]) -> None:
+    """Make a main configuration in `place` that reads another sites-enabled, of links; all else is what is live."""
+    (place / "sites-enabled").mkdir()
+    for entry in CONFIGURATION.glob("sites-enabled/*"):
+        if entry.name not in without:
+            (place / "sites-enabled" / entry.name).symlink_to(entry)
+    main = (CONFIGURATION / "apache2.conf").read_text(errors="surrogateescape")
+    include = rf"^(\s*Include(?:Optional)?\s+[\"']?)(?:{re.escape(str(CONFIGURATION))}/)?sites-enabled(?=/)"
+    text, found = re.subn(include, rf"\g<1>{place}/sites-enabled", main, flags=re.MULTILINE | re.IGNORECASE)
+    added = "" if found else f"\nIncludeOptional {place}/sites-enabled/*.conf\n"  # what is enabled is read twice then
+    (place / "apache2.conf").write_text(text + added, errors="surrogateescape")
 
 
 def complaint(words: str) -> str:
@@ -58,6 +101,11 @@ def module_on(name: str) -> bool:
 def disabled_by_admin(kind: str, name: str) -> bool:
     """True when an administrator switched this module or site off with a2dismod or a2dissite (a2enmod(8))."""
     return (STATE / kind / "disabled_by_admin" / name).exists()
+
+
+def kept_off(site: Site) -> bool:
+    """True when an administrator keeps the site out of Apache."""
+    return disabled_by_admin("site", site.web.site)
 
 
 def port_taken(port: int) -> bool:
@@ -105,16 +153,17 @@ def proven_dropins(layout: Layout, site: Site) -> Path:
     return layout.state / site.name / "apache.conf"
 
 
-def candidate(site: Site, included: Path | str, live: Path) -> str:
+def candidate(site: Site, included: str, live: Path) -> str:
     """The virtual host's text with another file in place of the proven drop-ins."""
-    return site.paths.vhost.read_text().replace(str(live), str(included))
+    return site.paths.vhost.read_text().replace(str(live), included)
 
 
 def apply(layout: Layout, site: Site, on: bool) -> Applied:
     """Prove the virtual host and the admin's drop-ins, take them over, and, if it is `on`, enable the site unless an
     administrator disabled it.
 
-    Never reloads. A bad drop-in leaves the proven ones in place. Raises VirtualHostFault for the package's own text.
+    Never reloads. A bad drop-in leaves the proven ones in place, if these still fit. Raises VirtualHostFault for the
+    package's own text.
     """
     result = apply_all(layout, ((site, on),))[site.name]
     if isinstance(result, Exception):
@@ -129,16 +178,16 @@ def apply_all(layout: Layout, wanted: Sequence[tuple[Site, bool]]) -> dict[str, 
         return {site.name: Applied((words,)) for site, _ in wanted}
     if not wanted:
         return {}
-    sites = [site for site, _ in wanted]
+    sites = tuple(site for site, _ in wanted)
     missing = {site.name: enable_modules(site) for site in sites}
-    whole = verdict_on(layout, sites)
+    trial = Trial(layout, sites, frozenset(site.name for site, on in wanted if seen(site, on)))
+    whole = trial.verdict(wishes(layout, sites))
     # With many sites each test takes long, and one that passes with a site says that all is well without it.
-    foreign = whole if whole.good else verdict(CONFIGURATION / "apache2.conf")
+    foreign = whole if whole.good else trial.verdict({})
     if not foreign.good:
-        broken = f"Apache's configuration was broken before: {complaint(foreign.words)}"
-        return {name: Applied((*words, broken)) for name, words in missing.items()}
-    answers = spread(layout, sites, whole)
-    refused = {site.name: taken(layout, site, answers[site.name]) for site, _ in wanted}
+        return {site.name: broken_before(layout, site, missing[site.name], foreign) for site in sites}
+    granted = spread(trial, sites if whole.good else ranked(trial), whole, {})
+    refused = {one.site.name: taken(layout, one) for one in granted}
     off = {site.name: enable(site) for site, on in wanted if on and not isinstance(refused[site.name], Exception)}
     return {
         name: result
@@ -148,62 +197,150 @@ def apply_all(layout: Layout, wanted: Sequence[tuple[Site, bool]]) -> dict[str, 
     }
 
 
-def spread(layout: Layout, sites: Sequence[Site], answer: Answer) -> dict[str, Answer]:
-    """What Apache says to each of these sites: what it said to all when that was good, else each half is asked by
-    itself, down to the sites that are not good."""
-    if answer.good or len(sites) == 1:
-        return dict.fromkeys((site.name for site in sites), answer)
+def broken_before(layout: Layout, site: Site, missing: tuple[str, ...], foreign: Answer) -> Applied:
+    """What becomes of a site while Apache refuses the rest of its configuration."""
+    said = complaint(foreign.words)
+    one = vhost.broken_before(NAME, said, dropin_directory(layout, site), proven_dropins(layout, site))
+    return Applied((*missing, *one.words), one.refused)
+
+
+def seen(site: Site, on: bool) -> bool:
+    """True when Apache will have the virtual host."""
+    return enabled(site) or (on and not kept_off(site))
+
+
+def ranked(trial: Trial) -> tuple[Site, ...]:
+    """The sites in the order in which they are accepted when not all are: nobody loses what he has to a newcomer."""
+    return tuple(sorted(trial.sites, key=lambda site: (site.name not in trial.on, changed(trial.layout, site))))
+
+
+def changed(layout: Layout, site: Site) -> bool:
+    """True when the admin's drop-ins are not the proven ones."""
+    return vhost.unlike(dropin_directory(layout, site), proven_dropins(layout, site))
+
+
+def spread(trial: Trial, sites: Sequence[Site], answer: Answer, beside: Texts) -> tuple[Granted, ...]:
+    """What each of these sites gets beside others: what the admin wants when `answer`, to all of them, was good, else
+    each half is asked by itself, beside those that were accepted before it, down to the sites that are not good."""
+    if answer.good:
+        return tuple(Granted(site, wish(trial.layout, site)) for site in sites)
+    if len(sites) == 1:
+        return (second_best(trial, sites[0], answer, beside),)
     middle = len(sites) // 2
-    halves = (sites[:middle], sites[middle:])
-    return {name: one for half in halves for name, one in spread(layout, half, verdict_on(layout, half)).items()}
+    first = spread_half(trial, sites[:middle], beside)
+    return (*first, *spread_half(trial, sites[middle:], {**beside, **accepted(trial, first)}))
 
 
-def verdict_on(layout: Layout, sites: Sequence[Site]) -> Answer:
-    """Test the server's whole configuration with these sites and the admin's drop-ins."""
-    return verdict_with("\n".join(with_dropins(layout, site) for site in sites))
+def spread_half(trial: Trial, half: Sequence[Site], beside: Texts) -> tuple[Granted, ...]:
+    """The same for sites that were not yet asked by themselves."""
+    return spread(trial, half, trial.verdict({**beside, **wishes(trial.layout, half)}), beside)
 
 
-def with_dropins(layout: Layout, site: Site) -> str:
-    """The virtual host's text with what the admin has now instead of the proven drop-ins."""
-    return candidate(site, dropin_directory(layout, site) / "*.conf", proven_dropins(layout, site))
+def second_best(trial: Trial, site: Site, answer: Answer, beside: Texts) -> Granted:
+    """What is left for a site that is refused with its drop-ins: those before, or none if they do not fit any more."""
+    if any(dropin_directory(trial.layout, site).glob("*.conf")):
+        live = proven_dropins(trial.layout, site)
+        for included in (str(live), NO_DROPINS):
+            again = trial.verdict({**beside, site.web.site: candidate(site, included, live)})
+            if again.good:
+                return Granted(site, included, complaint(answer.words))
+        answer = again
+    return Granted(site, None, complaint(answer.words))
 
 
-def taken(layout: Layout, site: Site, answer: Answer) -> str | VirtualHostFault | OSError | None:
+def accepted(trial: Trial, granted: Iterable[Granted]) -> Texts:
+    """What others have beside them: a site that stays off is in nobody's way."""
+    return {
+        one.site.web.site: candidate(one.site, one.included, proven_dropins(trial.layout, one.site))
+        for one in granted
+        if one.included is not None and one.site.name in trial.on
+    }
+
+
+def wish(layout: Layout, site: Site) -> str:
+    """What the virtual host would include of the drop-ins that the admin has now."""
+    return str(dropin_directory(layout, site) / "*.conf")
+
+
+def wishes(layout: Layout, sites: Iterable[Site]) -> Texts:
+    """The virtual hosts with what the admin has now instead of the proven drop-ins."""
+    return {site.web.site: candidate(site, wish(layout, site), proven_dropins(layout, site)) for site in sites}
+
+
+def taken(layout: Layout, one: Granted) -> str | VirtualHostFault | OSError | None:
     """Why the admin's drop-ins were not taken over, or what is wrong with the site itself."""
     try:
-        return take_dropins(layout, site, answer)
+        return take_dropins(layout, one)
     except (VirtualHostFault, OSError) as error:
         return error
 
 
-def take_dropins(layout: Layout, site: Site, answer: Answer) -> str | None:
-    """Replace the proven drop-ins by the admin's when Apache accepts them, as `answer` tells; returns why not."""
-    live = proven_dropins(layout, site)
-    parts = dropin.read(dropin_directory(layout, site))
-    if answer.good:
+def take_dropins(layout: Layout, one: Granted) -> str | None:
+    """Let the proven drop-ins be those that the site gets; returns why they are not the admin's."""
+    live = proven_dropins(layout, one.site)
+    if one.included is None:
+        raise VirtualHostFault(one.said)
+    if one.included == NO_DROPINS:
+        files.replace_file(live, b"")
+        return f"{one.said}; the ones before do not fit any more either"
+    if one.included != str(live):
+        parts = dropin.read(dropin_directory(layout, one.site))
         files.replace_file(live, dropin.join(parts, "#").encode())
-        return None
-    if parts:
-        prove_alone(site, live)
-        return complaint(answer.words)
-    raise VirtualHostFault(complaint(answer.words))
+    return one.said or None
 
 
-def prove_alone(site: Site, live: Path) -> None:
-    """Raise VirtualHostFault when the package's text fails even without any drop-in."""
-    answer = verdict_with(candidate(site, "/nonexistent/*.conf", live))
-    if not answer.good:
-        raise VirtualHostFault(complaint(answer.words))
+def link_of(site: Site) -> Path:
+    """What makes the virtual host live."""
+    return CONFIGURATION / "sites-enabled" / f"{site.web.site}.conf"
 
 
 def enabled(site: Site) -> bool:
     """True when the virtual host is linked into sites-enabled."""
-    return (CONFIGURATION / "sites-enabled" / f"{site.web.site}.conf").is_symlink()
+    return link_of(site).is_symlink()
 
 
 def settle(layout: Layout, sites: Sequence[Site]) -> tuple[str, ...]:
-    """What has to be true before a reload: the modules of the sites that are on; returns what is in the way."""
-    return tuple(f"{site.name}: {words}" for site in sites if enabled(site) for words in enable_modules(site))
+    """What has to be true before a reload: the modules of the sites that are on, and whatever could not be applied when
+    they were configured; returns what is in the way. The caller does not hold the lock."""
+    late = [site for site in sites if kept_back(layout, site)] if installed() else []
+    caught = catch_up(layout, late) if late else ()
+    modules = (f"{site.name}: {words}" for site in sites if enabled(site) for words in enable_modules(site))
+    return tuple(dict.fromkeys((*caught, *modules)))
+
+
+def kept_back(layout: Layout, site: Site) -> bool:
+    """True for a site that is on and was never linked, or whose drop-ins wait until the configuration is mended."""
+    known = state.read(layout, site.name)
+    if known is None or known.disabled or not known.configured:
+        return False
+    return vhost.kept_back(known) or never_linked(site)
+
+
+def never_linked(site: Site) -> bool:
+    """True when the virtual host is off and that was nobody's wish: of a link that an administrator has taken away,
+    with a2dissite or by hand, a record is left."""
+    records = ("enabled_by_maint", "enabled_by_admin", "disabled_by_admin")
+    return not os.path.lexists(link_of(site)) and not any(
+        (STATE / "site" / kind / site.web.site).exists() for kind in records
+    )
+
+
+def catch_up(layout: Layout, sites: Sequence[Site]) -> tuple[str, ...]:
+    """Apply what could not be when these sites were configured; returns what is in the way."""
+    with files.lock(layout.lock_file):  # who switches a site off has it
+        late = [site for site in sites if kept_back(layout, site)]
+        try:
+            results = apply_all(layout, [(site, True) for site in late])
+            return tuple(f"{site.name}: {words}" for site in late for words in told(layout, site, results[site.name]))
+        except (OSError, ValueError) as error:
+            return (f"virtual hosts stay as they were: {error}",)
+
+
+def told(layout: Layout, site: Site, result: Result) -> tuple[str, ...]:
+    """What is said of a site that was kept back."""
+    if isinstance(result, Exception):
+        return (f"its virtual host stays as it was: {result}",)
+    return vhost.caught_up(layout, site, dropin_directory(layout, site), result)
 
 
 def lacks(layout: Layout, site: Site) -> Lacks:
@@ -220,7 +357,7 @@ def enable(site: Site) -> str | None:
     available = CONFIGURATION / "sites-available" / f"{name}.conf"
     if enabled(site):
         return None
-    if disabled_by_admin("site", name):
+    if kept_off(site):
         return f"the virtual host stays off because an administrator disabled it: a2ensite {name}"
     if not available.exists():
         return f"the virtual host stays off because {available} is not there: apt install --reinstall {site.package}"
@@ -230,7 +367,7 @@ def enable(site: Site) -> str | None:
     for former in record.parent.parent.glob(f"*/{name}"):
         former.unlink()
     files.touch(record)
-    files.replace_link(CONFIGURATION / "sites-enabled" / available.name, f"../sites-available/{available.name}")
+    files.replace_link(link_of(site), f"../sites-available/{available.name}")
     return None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fpmjail import files, fpm, systemd, vhost, web
+from fpmjail.output import UNDER_DPKG
 from fpmjail.places import Account, SiteFault
 from fpmjail.site import Site, SiteError
 from fpmjail.state import State
@@ -142,7 +143,7 @@ def unexpected(error: Exception) -> SiteFault:
 
 def under_dpkg() -> bool:
     """True in a maintainer script: what an administrator has changed, systemd reads anew whenever he asks for it."""
-    return "DPKG_MAINTSCRIPT_NAME" in os.environ
+    return UNDER_DPKG in os.environ
 
 
 def fingerprint(*paths: Path) -> str:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fpmjail.layout import Layout
+from fpmjail.release import codename as codename_of
 
 if TYPE_CHECKING:
     from fpmjail.program import Known
@@ -85,7 +86,7 @@ class Wrong(Exception):
 
 def load(layout: Layout, release: str | None = None) -> Definitions:
     """The runtime's definitions with the administrator's; a broken file is a Problem and changes nothing else."""
-    codename = release or release_of(layout)
+    codename = release or codename_of(layout)
     capabilities: dict[str, Capability] = {}
     problems: list[Problem] = []
     sources: list[Path] = [layout.host("/etc/os-release")]
@@ -101,16 +102,6 @@ def load(layout: Layout, release: str | None = None) -> Definitions:
 
     programs, more, places = program.load(layout, codename)
     return Definitions(capabilities, (*problems, *more), (*sources, *places), programs)
-
-
-def release_of(layout: Layout) -> str:
-    """The code name of the server's Debian release, empty where os-release(5) has none."""
-    try:
-        text = layout.host("/etc/os-release").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    match = re.search(r"^VERSION_CODENAME=[\"']?([a-z]+)", text, re.MULTILINE)
-    return match.group(1) if match else ""
 
 
 def _merge(capabilities: dict[str, Capability], new: Capability, administrator: bool) -> None:

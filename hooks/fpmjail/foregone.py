@@ -15,6 +15,7 @@ from pathlib import Path
 
 from fpmjail import files
 from fpmjail.layout import Layout
+from fpmjail.output import UNDER_DPKG
 
 PARENT, START = 1, 19  # /proc/PID/stat after the name: the parent, and the start in ticks since the boot; proc(5)
 GOOD, BAD = "good", "bad"
@@ -22,7 +23,7 @@ GOOD, BAD = "good", "bad"
 
 def run_of_dpkg() -> str:
     """Process id and start of the dpkg that runs the maintainer script that runs us; empty outside of one."""
-    if "DPKG_MAINTSCRIPT_NAME" not in os.environ:
+    if UNDER_DPKG not in os.environ:
         return ""
     with suppress(OSError, IndexError):
         dpkg = fields(str(os.getppid()))[PARENT]

@@ -112,7 +112,8 @@ def apply(layout: Layout, site: Site, on: bool) -> Applied:
         return Applied(("nginx is not installed, so nothing serves this site: apt install nginx",))
     foreign = verdict(site)
     if not foreign.good:
-        return Applied((f"nginx's configuration was broken before: {complaint(foreign.words)}",))
+        said = complaint(foreign.words)
+        return vhost.broken_before(NAME, said, dropin_directory(layout, site), proven_dropins(layout, site))
     pieces, words = provable_pieces(layout, site, None)
     refused = take_dropins(layout, site, pieces)
     link_pieces(layout, site, pieces)
@@ -223,7 +224,8 @@ def disable(layout: Layout, site: Site) -> str | None:
 
 
 def settle(layout: Layout, sites: Sequence[Site]) -> tuple[str, ...]:
-    """What has to be true before a reload: TLS as the certificates are there or not, links where a port was freed."""
+    """What has to be true before a reload: TLS as the certificates are there or not, links where a port was freed,
+    and what a broken configuration kept back. The caller does not hold the lock."""
     if not installed():
         return ()
     on = [site for site in sites if (known := state.read(layout, site.name)) and not known.disabled]
@@ -235,6 +237,8 @@ def settle(layout: Layout, sites: Sequence[Site]) -> tuple[str, ...]:
 
 def settle_one(layout: Layout, site: Site) -> tuple[str, ...]:
     """The same for one site; returns what is in the way."""
+    if vhost.kept_back(state.read(layout, site.name)):
+        return catch_up(layout, site)
     wanted, words = wanted_pieces(layout, site)
     if wanted != linked(layout, site):
         live = proven_dropins(layout, site)
@@ -244,6 +248,17 @@ def settle_one(layout: Layout, site: Site) -> tuple[str, ...]:
             return (f"its virtual host stays as it was: {error}",)
         link_pieces(layout, site, pieces)
     return (*words, *filter(None, (enable(layout, site),)))
+
+
+def catch_up(layout: Layout, site: Site) -> tuple[str, ...]:
+    """Apply what could not be when the site was configured; returns what is in the way."""
+    with files.lock(layout.lock_file):  # who switches the site off has it
+        known = state.read(layout, site.name)
+        try:
+            applied = apply(layout, site, on=known is not None and not known.disabled)
+            return vhost.caught_up(layout, site, dropin_directory(layout, site), applied)
+        except (VirtualHostFault, OSError) as error:
+            return (f"its virtual host stays as it was: {error}",)
 
 
 def linked(layout: Layout, site: Site) -> Pieces:

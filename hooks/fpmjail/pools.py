@@ -18,6 +18,7 @@ from fpmjail.layout import Layout
 from fpmjail.site import Site
 
 GRACE = 20  # seconds that requests in flight have at a reload; all sites wait for them
+MARGIN = 15.0  # seconds beyond those until a master has to be back
 QUIET = 10.0  # seconds to wait for a moment without any request
 STABLE = 0.5  # seconds after which a master that came back stays
 LONGEST_ADDRESS = 107  # bytes of sun_path, unix(7)
@@ -31,7 +32,8 @@ process_control_timeout = {GRACE}s
 """
 SECTION = re.compile(r"\s*\[\s*([^\]]+?)\s*\]")
 LISTEN = re.compile(r"\s*(?:listen|pm\.status_listen)\s*=\s*[\"']?([^\"';\s]+)")
-TIMEOUT = re.compile(r"\s*process_control_timeout\s*=")
+TIMEOUT = re.compile(r"\s*process_control_timeout\s*=(?:\s*[\"']?(\d{1,9})([smhd]?)[\"']?\s*(?:;.*)?$)?")
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 SAID = re.compile(r"^(?:\[\d[^]]*\] )?(?:ERROR|ALERT): (.*)$", re.MULTILINE)
 OF_POOL = re.compile(r"\[pool ([^]]+)\] ")
 AT_LINE = re.compile(r"\[(/[^]]+:\d+)\] ?")
@@ -171,6 +173,13 @@ def has_own_timeout(layout: Layout, version: str) -> bool:
     return any(TIMEOUT.match(line) for text in texts for line in text.splitlines())
 
 
+def longest_grace(layout: Layout, version: str) -> int:
+    """The most seconds that requests in flight may have at a reload, by the files; the running master may have ours."""
+    paths = (main(layout, version), *directory(layout, version).glob("*.conf"))
+    found = (TIMEOUT.match(line) for path in paths for line in _text(path).splitlines())
+    return max((GRACE, *(int(one[1]) * UNITS[one[2]] for one in found if one and one[1])))
+
+
 def set_grace(layout: Layout, version: str) -> None:
     """Let reloads wait for requests in flight, as long as a shared site needs this and nobody has chosen otherwise."""
     place = directory(layout, version) / GRACE_FILE
@@ -215,10 +224,11 @@ def reload(layout: Layout, version: str) -> bool:
     """Reload a running master in a quiet moment if there is one; True when it came back with what is there now."""
     unit = service(version)
     before = masters.start(systemd.main_pid(unit))
+    patience = longest_grace(layout, version) + MARGIN
     wait_for_quiet(layout, version)
     if not systemd.systemctl("reload", unit).good:
         return False
-    return _until(lambda: masters.start(systemd.main_pid(unit)) not in (before, b""), GRACE + 15.0) and came(unit)
+    return _until(lambda: masters.start(systemd.main_pid(unit)) not in (before, b""), patience) and came(unit)
 
 
 def start(version: str) -> bool:
@@ -230,7 +240,7 @@ def start(version: str) -> bool:
 
 def came(unit: str) -> bool:
     """True when a master is ready, and still the same one a moment later."""
-    if not _until(lambda: systemd.properties(unit, "ActiveState")["ActiveState"] == "active", GRACE + 15.0):
+    if not _until(lambda: systemd.properties(unit, "ActiveState")["ActiveState"] == "active", GRACE + MARGIN):
         return False
     pid = systemd.main_pid(unit)
     begun = masters.start(pid)

@@ -179,9 +179,9 @@ def trials(layout: Layout, profile: Profile) -> tuple[Mapping[str, object], ...]
     would do; ld.so(8) is asked whether all its libraries are there."""
     if not profile.programs:
         return ()
-    from fpmjail.capability import release_of
+    from fpmjail.release import codename
 
-    known, _, _ = load(layout, release_of(layout))
+    known, _, _ = load(layout, codename(layout))
     host = Host(layout.root)
     return tuple(_trial_of(host, path, known.get(path)) for path in profile.programs)
 

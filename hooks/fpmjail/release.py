@@ -9,7 +9,7 @@ from fpmjail import packages
 from fpmjail.layout import Layout
 from fpmjail.site import Site
 
-CODENAME = re.compile(r"^VERSION_CODENAME=\"?([a-z]+)\"?$", re.MULTILINE)
+CODENAME = re.compile(r"^VERSION_CODENAME=[\"']?([a-z]+)[\"']?$", re.MULTILINE)
 
 
 def codename(layout: Layout) -> str:

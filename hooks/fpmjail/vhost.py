@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fpmjail import dropin, state
+from fpmjail.layout import Layout
 from fpmjail.site import Site
+from fpmjail.state import State
+
+BROKEN = "'s configuration was broken before: "
 
 
 class VirtualHostFault(Exception):
@@ -31,6 +36,35 @@ class Lacks:
 
     words: tuple[str, ...]
     fix: str
+
+
+def broken_before(server: str, complaint: str, directory: Path, live: Path) -> Applied:
+    """What becomes of a virtual host while a mistake that is not the site's keeps all that is new from the server."""
+    words = f"{server}{BROKEN}{complaint}; mend that, then: fpmjail reload"
+    return Applied((words,), words if unlike(directory, live) else None)
+
+
+def unlike(directory: Path, live: Path) -> bool:
+    """True when the admin's drop-ins are not those that the web server has."""
+    try:
+        return dropin.join(dropin.read(directory), "#").encode() != (live.read_bytes() if live.exists() else b"")
+    except OSError:
+        return True
+
+
+def kept_back(known: State | None) -> bool:
+    """True when drop-ins wait until that mistake is mended."""
+    return known is not None and known.web_refused is not None and BROKEN in known.web_refused
+
+
+def caught_up(layout: Layout, site: Site, directory: Path, applied: Applied) -> tuple[str, ...]:
+    """Remember what became of a virtual host that was kept back; what to say of it. The reload that comes says itself
+    that the configuration is broken."""
+    if known := state.read(layout, site.name):
+        live = known.web_dropins if applied.refused else dropin.fingerprint(dropin.read(directory))
+        state.write(layout, site.name, replace(known, web_dropins=live, web_refused=applied.refused))
+    words = (text for text in applied.words if BROKEN not in text)
+    return tuple(f"drop-in not applied: {text}" if text == applied.refused else text for text in words)
 
 
 def certified(site: Site) -> bool:

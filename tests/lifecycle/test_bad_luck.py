@@ -89,13 +89,14 @@ def test_apache_that_is_off_is_said_and_the_site_answers_once_it_runs(server: Se
 
 def test_a_foreign_broken_virtual_host_is_named_and_stops_nothing(server: Server) -> None:
     server.write("/etc/apache2/sites-enabled/foreign.conf", "Nonsense on\n")
+    server.write("/etc/fpmjail/sites/example/apache.d/late.conf", "Header always set X-Late yes\n")
     answer = server.install(PACKAGE)
     assert "Apache's configuration was broken before" in answer.output
     assert "line 1 of /etc/apache2/sites-enabled/foreign.conf" in answer.output
     server.run("rm", "/etc/apache2/sites-enabled/foreign.conf")
-    server.run("fpmjail", "configure", "example")
     server.run("fpmjail", "reload")
     assert server.faults() == []
+    assert "X-Late: yes" in server.get("/").headers
 
 
 def test_a_port_443_that_is_taken_keeps_tls_off_and_apache_up(server: Server) -> None:

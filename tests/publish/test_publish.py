@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from debian.debian_support import Version
 
-from fpmjail_deb import publishing
+from fpmjail_deb import apt_ftparchive
 from tests.fleet import KEYRING, ORIGIN, Published, fpmjail_deb, write_site, write_sites
 from tests.publish.packages import deb, faults, versions
 
@@ -116,7 +116,7 @@ def test_a_rollback_goes_to_other_packages_not_to_what_was_signed_again(reposito
 def test_signing_again_pushes_nothing_out_that_can_be_gone_back_to(
     repository: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "KEPT_PUBLISHES", 2)
+    monkeypatch.setattr(apt_ftparchive, "KEPT_PUBLISHES", 2)
     for number in (1, 2):
         repository.publish(deb(tmp_path, f"1.{number}+deb13"), "--keep", "1")
     repository.publish("--valid-for", "7d")
@@ -172,7 +172,7 @@ def test_indexes_of_before_are_still_found_by_their_hash(repository: Published, 
 def test_what_no_publish_needs_any_more_goes_from_the_pool(
     repository: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "KEPT_PUBLISHES", 2)
+    monkeypatch.setattr(apt_ftparchive, "KEPT_PUBLISHES", 2)
     for number in range(5):
         repository.publish(deb(tmp_path, f"1.{number}+deb13"), "--keep", "1")
     pool = sorted(path.name for path in (repository.public / "pool").rglob("site-*.deb"))

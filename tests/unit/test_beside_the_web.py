@@ -10,9 +10,9 @@ import pytest
 
 from fpmjail_deb.description import read_site
 from fpmjail_deb.errors import DescriptionError
-from fpmjail_deb.keys import KINDS
 from fpmjail_deb.schema.site_keys import EXAMPLE_KEY
 from fpmjail_deb.site import Job, Sftp
+from fpmjail_deb.ssh_keys import KINDS
 from tests.sites import SHORT, planned, setting_lines, shop, text
 
 NIGHTLY = 'cron: [{name: nightly, schedule: 02:30, command: "php bin/clean.php --all", randomized_delay: 10m}]\n'

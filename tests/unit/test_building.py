@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from fpmjail_deb import building, deb, published
+from fpmjail_deb import building, built_packages, deb
 from fpmjail_deb.building import Order, Result, State, build_all, decide, fulfil, only_one
 from fpmjail_deb.contents import Directory
 from fpmjail_deb.errors import BuildError, OutputError
@@ -30,7 +30,7 @@ HOUSE = Path(__file__).parents[2]
 
 def order(site: Site, output: Path, releases: Sequence[str] = ("trixie", "bookworm"), now: int = NOON) -> Order:
     """What a build of one site into a directory asks for, with what is there already."""
-    existing = tuple(found for package, found in published.find(output, deep=False) if package == "site-shop-jail")
+    existing = tuple(found for package, found in built_packages.find(output, deep=False) if package == "site-shop-jail")
     return Order(site, tuple(releases), existing, output, EPOCH, now)
 
 

@@ -98,6 +98,8 @@ def test_apache_is_asked_once_unless_it_refuses(
         return Answer(0 if answers[len(asked) - 1] else 1, "AH00526: Syntax error on line 1")
 
     wanted = read(EXAMPLE)
+    (tmp_path / "apache2.conf").touch()
+    monkeypatch.setattr(apache, "CONFIGURATION", tmp_path)
     monkeypatch.setattr(systemd, "run", run)
     monkeypatch.setattr(apache, "installed", lambda: True)
     monkeypatch.setattr(apache, "enable_modules", lambda site: ())

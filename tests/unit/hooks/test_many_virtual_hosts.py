@@ -24,15 +24,14 @@ def tests_of_apache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str
     """An Apache that refuses the sites whose names begin with `bad`, and the texts that it was asked to test."""
     asked: list[str] = []
 
-    def verdict(text: str) -> Answer:
-        asked.append(text)
-        return Answer(int("bad" in text), "AH00526: Syntax error on line 1")
+    def verdict(texts: apache.Texts, without: object) -> Answer:
+        asked.append("\n".join(texts.values()))
+        return Answer(int("bad" in asked[-1]), "AH00526: Syntax error on line 1")
 
     monkeypatch.setattr(apache, "installed", lambda: True)
     monkeypatch.setattr(apache, "enable_modules", lambda site: ())
     monkeypatch.setattr(apache, "candidate", lambda site, *_: site.name)
     monkeypatch.setattr(apache, "verdict_with", verdict)
-    monkeypatch.setattr(apache, "verdict", lambda main: Answer(0, ""))
     monkeypatch.setattr(apache, "proven_dropins", lambda layout, site: tmp_path / site.name)
     monkeypatch.setattr(apache, "CONFIGURATION", tmp_path)
     monkeypatch.setattr(apache, "STATE", tmp_path)
@@ -101,14 +100,18 @@ def test_a_bad_virtual_host_among_many_is_found_by_halves(tests_of_apache: list[
     results = apache.apply_all(Layout(tmp_path), [(named(name), True) for name in names])
     assert isinstance(results.pop("bad"), VirtualHostFault)
     assert results == {name: Applied() for name in names if name != "bad"}
-    assert len(tests_of_apache) == 1 + 2 + 2 + 2, "all, halves three times"
+    assert len(tests_of_apache) == 1 + 1 + 2 + 2 + 2, "all, all without any, halves three times"
     assert not (tmp_path / "sites-enabled/site-bad-jail.conf").exists()
 
 
 def test_a_configuration_that_was_broken_before_is_tested_no_further(
     tests_of_apache: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apache, "verdict", lambda main: Answer(1, "foreign"))
+    def verdict(texts: apache.Texts, without: object) -> Answer:
+        tests_of_apache.append("")
+        return Answer(1, "foreign")
+
+    monkeypatch.setattr(apache, "verdict_with", verdict)
     results = apache.apply_all(Layout(tmp_path), [(named(name), True) for name in ("bad", "b")])
-    words = ("Apache's configuration was broken before: foreign",)
-    assert results == {name: Applied(words) for name in ("bad", "b")} and len(tests_of_apache) == 1
+    words = ("Apache's configuration was broken before: foreign; mend that, then: fpmjail reload",)
+    assert results == {name: Applied(words) for name in ("bad", "b")} and len(tests_of_apache) == 2

@@ -11,7 +11,7 @@ import pytest
 from test_check import SITE
 from world import put
 
-from fpmjail import apache, nginx, ports, state, systemd, vhost, web
+from fpmjail import apache, dropin, nginx, ports, state, systemd, vhost, web
 from fpmjail.layout import Layout
 from fpmjail.site import Site, Tls
 from fpmjail.systemd import Answer
@@ -213,8 +213,50 @@ def test_a_server_block_that_fails_alone_is_the_packages_fault(host: Host) -> No
 
 def test_what_was_broken_before_is_not_the_sites_fault(host: Host) -> None:
     host.refuses = lambda text: text == ""
-    (words,) = host.apply().words
+    applied = host.apply()
+    (words,) = applied.words
     assert words.startswith("nginx's configuration was broken before: refused")
+    assert words.endswith("; mend that, then: fpmjail reload") and applied.refused is None
+
+
+def test_drop_ins_that_wait_for_others_to_mend_their_mistake_are_applied_at_the_reload_after_it(host: Host) -> None:
+    host.drop_in("# before;\n")
+    host.apply()
+    host.drop_in("# now;\n")
+    host.refuses = lambda text: text == ""
+    applied = host.apply()
+    assert applied.refused == applied.words[0] and "# before;" in host.live()
+    state.write(host.layout, "example", state.State(version="1", web_refused=applied.refused))
+    host.layout.lock_file.parent.mkdir(parents=True)
+    assert nginx.settle(host.layout, [host.site]) == () and "# before;" in host.live(), "the reload says why"
+    host.refuses = lambda text: False
+    assert nginx.settle(host.layout, [host.site]) == () and "# now;" in host.live()
+    known = state.read(host.layout, "example")
+    parts = dropin.read(nginx.dropin_directory(host.layout, host.site))
+    assert known and (known.web_refused, known.web_dropins) == (None, dropin.fingerprint(parts))
+    host.tested.clear()
+    assert nginx.settle(host.layout, [host.site]) == () and host.tested == []
+
+
+def test_a_new_site_that_was_kept_back_is_linked_with_its_drop_ins_unless_they_are_bad(host: Host) -> None:
+    host.drop_in("bad;\n")
+    host.refuses = lambda text: text == ""
+    state.write(host.layout, "example", state.State(version="1", web_refused=host.apply().refused))
+    host.layout.lock_file.parent.mkdir(parents=True)
+    host.refuses = lambda text: "nginx.d/*.conf" in text
+    (words,) = nginx.settle(host.layout, [host.site])
+    assert words.startswith("example: drop-in not applied: refused in ") and host.link.is_symlink()
+    assert nginx.settle(host.layout, [host.site]) == ()
+
+
+def test_a_site_that_fails_by_itself_after_it_was_kept_back_is_named(host: Host) -> None:
+    host.drop_in("fine;\n")
+    host.refuses = lambda text: text == ""
+    state.write(host.layout, "example", state.State(version="1", web_refused=host.apply().refused))
+    host.layout.lock_file.parent.mkdir(parents=True)
+    host.refuses = lambda text: text != ""
+    (words,) = nginx.settle(host.layout, [host.site])
+    assert words.startswith("example: its virtual host stays as it was: refused in ") and not host.link.is_symlink()
 
 
 def test_a_link_that_an_admin_removed_is_not_made_again_unless_we_removed_it(host: Host) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from fpmjail import pools
+from fpmjail import masters, pools, systemd
 from fpmjail.layout import Layout
 from fpmjail.pools import Pool
+from fpmjail.systemd import Answer
 
 WWW = "; comment\n[www]\nuser = www-data\nlisten = /run/php/php8.4-fpm.sock ; here\n\n[ global ]\nlisten = x\n"
 UNIX = """Num       RefCount Protocol Flags    Type St Inode Path
@@ -105,6 +106,48 @@ def test_an_administrators_own_timeout_counts(layout: Layout) -> None:
     pools.main(layout, "8.4").write_text("[global]\nprocess_control_timeout = 3\n")
     pools.set_grace(layout, "8.4")
     assert not (pools.directory(layout, "8.4") / pools.GRACE_FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "seconds"),
+    [
+        ("process_control_timeout = 90", 90),
+        ("process_control_timeout=90s", 90),
+        ("  process_control_timeout = '2m' ; patient", 120),
+        ('process_control_timeout = "1h"', 3600),
+        ("process_control_timeout = 1d", 86400),
+        ("process_control_timeout = 3", pools.GRACE),
+        ("process_control_timeout = 0", pools.GRACE),
+        (";process_control_timeout = 90", pools.GRACE),
+        ("process_control_timeout = 90w", pools.GRACE),
+        ("process_control_timeout = soon", pools.GRACE),
+        ("process_control_timeout =", pools.GRACE),
+        (f"process_control_timeout = {'9' * 5000}", pools.GRACE),
+        ("", pools.GRACE),
+    ],
+)
+def test_the_longest_wait_that_the_files_allow_is_known(layout: Layout, setting: str, seconds: int) -> None:
+    pools.main(layout, "8.4").write_text(f"[global]\n{setting}\n")
+    assert pools.longest_grace(layout, "8.4") == seconds
+    put(layout, "z.conf", "[global]\nprocess_control_timeout = 100000\n")
+    assert pools.longest_grace(layout, "8.4") == 100000
+
+
+@pytest.mark.parametrize(("setting", "seconds"), [("", 35), ("process_control_timeout = 2m\n", 135)])
+def test_a_reload_waits_as_long_as_requests_in_flight_may_take_and_some_more(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, setting: str, seconds: int
+) -> None:
+    clock, begun = [0.0], 1000.0
+    pools.main(layout, "8.4").write_text(f"[global]\n{setting}")
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("time.sleep", lambda duration: clock.append(clock.pop() + 1))
+    monkeypatch.setattr(pools, "wait_for_quiet", lambda *_: True)
+    monkeypatch.setattr(systemd, "systemctl", lambda *_: Answer(0, ""))
+    monkeypatch.setattr(systemd, "properties", lambda *_: {"ActiveState": "active", "MainPID": "7"})
+    monkeypatch.setattr(masters, "start", lambda pid: b"new" if clock[0] >= begun else b"old")
+    assert not pools.reload(layout, "8.4") and clock[0] == seconds + 1
+    begun = clock[0] + seconds
+    assert pools.reload(layout, "8.4")
 
 
 @pytest.mark.parametrize(
