@@ -11,6 +11,7 @@ from fpmjail_deb.importing import apache, nginx, place, written
 from fpmjail_deb.importing.apache_file import read_apache_file
 from fpmjail_deb.importing.apache_statements import Reader
 from fpmjail_deb.importing.draft import Draft, flow, scalar
+from fpmjail_deb.importing.hosts import give_tls
 from fpmjail_deb.importing.nginx_file import read_nginx_file
 from fpmjail_deb.importing.nginx_statements import read_block
 from fpmjail_deb.importing.place import Named
@@ -124,7 +125,7 @@ def _main(draft: Draft) -> str:
 
 def _read_apache(hosts: Sequence[apache.Host], root: str, nodes: Sequence[Node], draft: Draft) -> None:
     draft.give("web.server", "apache", hosts[0].node.location)
-    apache.give_tls(hosts, _main(draft), draft)
+    give_tls(hosts, apache.leads_to_https, apache.WORDS, _main(draft), draft)
     reader = Reader(draft, root or "/nonexistent", [one.name for host in hosts for one in host.names])
     for host in hosts:
         reader.read(host)
@@ -138,7 +139,7 @@ def _read_apache(hosts: Sequence[apache.Host], root: str, nodes: Sequence[Node],
 
 def _read_nginx(blocks: Sequence[nginx.Block], draft: Draft) -> None:
     draft.give("web.server", "nginx", blocks[0].node.location)
-    nginx.give_tls(blocks, _main(draft), draft)
+    give_tls(blocks, nginx.leads_to_https, nginx.WORDS, _main(draft), draft)
     for block in blocks:
         if block.shows or block is blocks[0]:
             read_block(block, draft)

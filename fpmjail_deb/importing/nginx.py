@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from fpmjail_deb.errors import UsageError
-from fpmjail_deb.importing.draft import Draft
-from fpmjail_deb.importing.place import Named, give_certificate
+from fpmjail_deb.importing.hosts import Words, choose
+from fpmjail_deb.importing.place import Named
 from fpmjail_deb.importing.source import Node
-from fpmjail_deb.location import Location
+
+WORDS = Words("server block", "server_name", "ssl_certificate", "ssl_certificate_key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,12 @@ class Block:
 
 def choose_blocks(nodes: Sequence[Node], wanted: str | None) -> list[Block]:
     """Return the server blocks of one site, the one that shows it first. Raises UsageError."""
-    found = [Block(node) for node in _servers(nodes)]
-    if wanted:
-        chosen = [block for block in found if wanted.lower() in {one.name.lower() for one in block.names}]
-        if not chosen:
-            raise UsageError(f"no server block is for {wanted}", f"there are: {_told(found)}")
-    else:
-        chosen = _only(found)
-    return sorted(chosen, key=lambda block: (not block.shows, not block.tls))
+    return choose([Block(node) for node in _servers(nodes)], wanted, WORDS)
+
+
+def leads_to_https(block: Block) -> bool:
+    """Whether a block sends everybody elsewhere."""
+    return block.redirects is not None
 
 
 def _servers(nodes: Iterable[Node]) -> Iterator[Node]:
@@ -81,37 +79,3 @@ def _servers(nodes: Iterable[Node]) -> Iterator[Node]:
             yield node
         elif node.name == "http" and node.children:
             yield from _servers(node.children)
-
-
-def _only(found: Sequence[Block]) -> list[Block]:
-    if not found:
-        raise UsageError("found no server block", "name the files that have it")
-    showing = [block for block in found if block.shows] or list(found)
-    mains = {block.names[0].name.removeprefix("www.") if block.names else "" for block in showing}
-    if len(mains) != 1:
-        raise UsageError(f"found server blocks of {len(mains)} sites", f"choose one with --domain: {_told(showing)}")
-    names = {one.name for block in showing for one in block.names}
-    return [block for block in found if block in showing or names & {one.name for one in block.names}]
-
-
-def _told(blocks: Iterable[Block]) -> str:
-    return ", ".join(sorted({block.names[0].name for block in blocks if block.names})) or "none with a server_name"
-
-
-def give_tls(blocks: Sequence[Block], main: str, draft: Draft) -> None:
-    """Say whether the site has HTTPS, with which certificate, and whether HTTP leads there."""
-    secure = [block for block in blocks if block.tls]
-    if not secure:
-        draft.give("web.tls", "none", blocks[0].node.location)
-        return
-    files: dict[str, tuple[str, Location]] = {}
-    for key, name in (("certificate", "ssl_certificate"), ("key", "ssl_certificate_key")):
-        node = next((node for block in secure for node in block.all(name)), None)
-        if node:
-            files[key] = (node.first, node.location)
-    if "certificate" in files:
-        files.setdefault("key", files["certificate"])
-        give_certificate(files, main, draft)
-    plain = [block for block in blocks if block.plain]
-    if plain and not any(block.redirects for block in plain):
-        draft.give("web.tls.redirect", "false", plain[0].node.location)

@@ -281,7 +281,7 @@ def test_the_hosts_that_certbot_writes_are_found_within_their_condition() -> Non
 
 
 def test_files_without_a_virtual_host_that_counts_say_so() -> None:
-    with pytest.raises(UsageError, match="found no <VirtualHost>"):
+    with pytest.raises(UsageError, match="found no virtual host"):
         imported("<IfModule mod_python.c>\n<VirtualHost *:80>\nServerName a.org\n</VirtualHost>\n</IfModule>\n")
 
 
