@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -116,10 +116,8 @@ class Reader:
         return ()
 
     def _statement(self, node: Node, inside: bool) -> Sequence[Node]:
-        method = getattr(self, f"_read_{READERS[node.name]}", None) if node.name in READERS else None
-        if method:
-            carried: bool = method(node)
-            return self._for_the_root([node], inside) if carried else ()
+        if reader := READERS.get(node.name):
+            return self._for_the_root([node], inside) if reader(self, node) else ()
         if _runs_something_else(node):
             self.draft.remark(node.location, node.text, OTHER_HANDLER)
         elif node.name in ADVICE or (node.name.startswith("ssl") and node.name not in SEEN_TO):
@@ -146,7 +144,7 @@ class Reader:
                 self.draft.remark(child.location, f"{node.text} {child.text}", OTHER_HANDLER)
         elif node.name == "proxy":
             for child in node.children or ():
-                self._read_timeout(child)
+                self.read_timeout(child)
         elif _harmless(node):
             self.draft.carry(node)
         else:
@@ -176,16 +174,16 @@ class Reader:
             words = ", ".join(dict.fromkeys(child.text for child in lost))
             self.draft.remark(node.location, f"{node.text} {words}", _DANGER if inside else "not of the document root")
 
-    def _read_index(self, node: Node) -> bool:
+    def read_index(self, node: Node) -> bool:
         words = [word for word in node.arguments if word in ("index.php", "index.html")]
         return bool(set(node.arguments) - {"index.php", "index.html"}) or words[:1] == ["index.html"]
 
-    def _read_fallback(self, node: Node) -> bool:
+    def read_fallback(self, node: Node) -> bool:
         script = "none" if node.first.lower() == "disabled" else node.first.lstrip("/")
         self.draft.give("web.front_controller", scalar(script), node.location)
         return False
 
-    def _read_override(self, node: Node) -> bool:
+    def read_override(self, node: Node) -> bool:
         words = {word.lower().partition("=")[0] for word in node.arguments}
         if words == {"none"}:
             self.draft.give("web.htaccess", "none", node.location)
@@ -198,7 +196,7 @@ class Reader:
             self.draft.remark(node.location, node.text, advice)
         return False
 
-    def _read_options(self, node: Node) -> bool:
+    def read_options(self, node: Node) -> bool:
         words = {word.lstrip("+").lower() for word in node.arguments if not word.startswith("-")}
         lost = words & {"all", "execcgi", "includes", "includesnoexec", "indexes", "multiviews"}
         if lost:
@@ -206,13 +204,13 @@ class Reader:
             self.draft.remark(node.location, node.text, advice)
         return False
 
-    def _read_require(self, node: Node) -> bool:
+    def read_require(self, node: Node) -> bool:
         return node.words.lower() != "all granted"
 
-    def _read_access(self, node: Node) -> bool:
+    def read_access(self, node: Node) -> bool:
         return node.words.lower() not in ("from all", "allow,deny", "deny,allow") or node.name == "deny"
 
-    def _read_header(self, node: Node) -> bool:
+    def read_header(self, node: Node) -> bool:
         words = list(node.arguments)
         if words[:1] and words[0].lower() in ("always", "onsuccess"):
             words = words[1:]
@@ -221,63 +219,63 @@ class Reader:
         self.draft.put("web.headers", words[1].rstrip(":"), words[2], node.location)
         return False
 
-    def _read_environment(self, node: Node) -> bool:
+    def read_environment(self, node: Node) -> bool:
         if node.arguments:
             self.draft.put("php.env", node.first, " ".join(node.arguments[1:]), node.location)
         return False
 
-    def _read_environment_if(self, node: Node) -> bool:
+    def read_environment_if(self, node: Node) -> bool:
         return node.first.lower() != "authorization"
 
-    def _read_timeout(self, node: Node) -> bool:
+    def read_timeout(self, node: Node) -> bool:
         found = re.search(r"(?:^|\s|timeout=)([0-9]{1,5})(?:s|$|\s)", node.words)
         if found and int(found[1]) and (node.name != "proxyset" or "timeout=" in node.words):
             self.draft.give("php.pool.request_timeout", f"{found[1]}s", node.location, "the web server's patience")
         return False
 
-    def _read_log(self, node: Node) -> bool:
+    def read_log(self, node: Node) -> bool:
         if node.first == _LOG_OFF:
             self.draft.give("web.access_log", "false", node.location)
         return False
 
-    def _read_php(self, node: Node) -> bool:
+    def read_php(self, node: Node) -> bool:
         if len(node.arguments) >= 2:
             name, value = node.first, " ".join(node.arguments[1:])
             flag = node.name.endswith("_flag")
             give_setting(name, ("1" if is_on(value) else "0") if flag else value, node.location, self.draft)
         return False
 
-    def _read_redirect(self, node: Node) -> bool:
+    def read_redirect(self, node: Node) -> bool:
         return not to_https([node], self.names)
 
-    def _read_type(self, node: Node) -> bool:
+    def read_type(self, node: Node) -> bool:
         return "php" not in node.first.lower()
 
 
 _DANGER = "it can run code outside of the jail, so it is not kept"
 _OVERRIDES = ("allowoverride", "allowoverridelist", "options")
-READERS: Mapping[str, str] = {
-    "directoryindex": "index",
-    "fallbackresource": "fallback",
-    "allowoverride": "override",
-    "options": "options",
-    "require": "require",
-    "order": "access",
-    "allow": "access",
-    "deny": "access",
-    "header": "header",
-    "setenv": "environment",
-    "setenvif": "environment_if",
-    "setenvifnocase": "environment_if",
-    "timeout": "timeout",
-    "proxytimeout": "timeout",
-    "customlog": "log",
-    "php_value": "php",
-    "php_flag": "php",
-    "php_admin_value": "php",
-    "php_admin_flag": "php",
-    "addtype": "type",
-    **dict.fromkeys(("redirect", "redirectmatch", "redirectpermanent", "redirecttemp"), "redirect"),
+READERS: Mapping[str, Callable[[Reader, Node], bool]] = {
+    "directoryindex": Reader.read_index,
+    "fallbackresource": Reader.read_fallback,
+    "allowoverride": Reader.read_override,
+    "options": Reader.read_options,
+    "require": Reader.read_require,
+    "order": Reader.read_access,
+    "allow": Reader.read_access,
+    "deny": Reader.read_access,
+    "header": Reader.read_header,
+    "setenv": Reader.read_environment,
+    "setenvif": Reader.read_environment_if,
+    "setenvifnocase": Reader.read_environment_if,
+    "timeout": Reader.read_timeout,
+    "proxytimeout": Reader.read_timeout,
+    "customlog": Reader.read_log,
+    "php_value": Reader.read_php,
+    "php_flag": Reader.read_php,
+    "php_admin_value": Reader.read_php,
+    "php_admin_flag": Reader.read_php,
+    "addtype": Reader.read_type,
+    **dict.fromkeys(("redirect", "redirectmatch", "redirectpermanent", "redirecttemp"), Reader.read_redirect),
 }
 
 
