@@ -80,12 +80,19 @@ def _of_units(old: PackagePlan, new: PackagePlan, before: Mapping[str, Any], aft
     if _at(before, "profile.id") != _at(after, "profile.id"):
         yield "the jail gets another image, built and tried first; then PHP starts anew, and requests wait for it"
     elif _texts(old, _read_by_php(before)) != _texts(new, _read_by_php(after)):
-        shared = _at(after, "isolation") == "shared"
-        yield "PHP is reloaded" if shared else "a new PHP takes the place of the old one: no request waits"
+        yield _of_php(before, after)
     if _texts(old, (".socket",)) != _texts(new, (".socket",)):
         yield "the socket is closed and opened: requests of that moment fail"
     if _texts(old, VIRTUAL_HOSTS) != _texts(new, VIRTUAL_HOSTS):
         yield "the web server is reloaded"
+
+
+def _of_php(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    if _at(after, "isolation") == "shared":
+        return "PHP is reloaded"
+    if _at(after, "filesystem.read_only") and not _at(before, "filesystem.read_only"):  # jail.mounts: private
+        return "PHP starts anew, and requests wait for it"
+    return "a new PHP takes the place of the old one: no request waits"
 
 
 def _of_places(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
@@ -108,7 +115,7 @@ def _read_by_php(facts: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _texts(package: PackagePlan, endings: tuple[str, ...]) -> dict[str, list[str]]:
     """Return what means something in the files whose paths end so."""
-    files = (file for file in package.files if file.path.endswith(endings))
+    files = (file for file in package.files if file.path.startswith((UNITS, DATA)) and file.path.endswith(endings))
     return {file.path: [line.text for line in lines(file.content.decode())] for file in files}
 
 

@@ -329,11 +329,18 @@ def catch_up(layout: Layout, sites: Sequence[Site]) -> tuple[str, ...]:
     """Apply what could not be when these sites were configured; returns what is in the way."""
     with files.lock(layout.lock_file):  # who switches a site off has it
         late = [site for site in sites if kept_back(layout, site)]
-        try:
-            results = apply_all(layout, [(site, True) for site in late])
-            return tuple(f"{site.name}: {words}" for site in late for words in told(layout, site, results[site.name]))
-        except (OSError, ValueError) as error:
-            return (f"virtual hosts stay as they were: {error}",)
+        results = applied_late(layout, late)
+        return tuple(f"{site.name}: {words}" for site in late for words in told(layout, site, results[site.name]))
+
+
+def applied_late(layout: Layout, late: Sequence[Site]) -> Mapping[str, Result]:
+    """What became of each of these sites; each by itself when that cannot be said of all at once."""
+    try:
+        return apply_all(layout, [(site, True) for site in late])
+    except Exception as error:  # whatever it is, it stops no other site
+        if len(late) == 1:
+            return {late[0].name: error}
+    return {name: result for site in late for name, result in applied_late(layout, [site]).items()}
 
 
 def told(layout: Layout, site: Site, result: Result) -> tuple[str, ...]:

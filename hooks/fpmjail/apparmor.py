@@ -6,6 +6,7 @@ systemd puts it in force (AppArmorProfile= in the site's sandbox) if it is loade
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,15 @@ def in_force(site: Site, places: Places = Places()) -> bool:
     """Whether a site's processes have its profile, and not only to complain."""
     name = name_of(site)
     return bool(name) and loaded(name, places) == ENFORCE
+
+
+def text_of(site: Site, places: Places = Places()) -> str:
+    """A short name for the profile that a site's processes have, with the administrator's rules; empty for none."""
+    if not in_force(site, places):
+        return ""
+    name = name_of(site)
+    found = (path.read_bytes() for path in (places.profiles / name, places.profiles / "local" / name) if path.is_file())
+    return hashlib.sha256(b"\0".join(found)).hexdigest()[:16]
 
 
 def loosen(site: Site, places: Places = Places()) -> str:

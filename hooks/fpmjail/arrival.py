@@ -43,8 +43,8 @@ class Surroundings:
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A site that is being configured. `known` is what was remembered of it, None for a new one; what the steps have
-    brought so far comes after it. `idle`: it could have had a process and had none when that began; `walled`: its
-    profile of AppArmor was in force then; `off`: it was switched off when its package was removed."""
+    brought so far comes after it. `idle`: it could have had a process and had none when that began; `off`: it was
+    switched off when its package was removed."""
 
     site: Site
     owner: Account
@@ -57,7 +57,6 @@ class Arrival:
     transfer_refused: str | None = None
     remounted: bool = False
     idle: bool = False
-    walled: bool = False
     off: bool = False
 
     @property

@@ -8,19 +8,16 @@ same as long as there is none: nothing is asked of FPM, whose own counters would
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpmjail import files, handover, systemd
+from fpmjail import connections, files, handover, systemd
 from fpmjail import site as sites
 from fpmjail.layout import Layout
 from fpmjail.site import Site
 
-SOCKET = re.compile(r"[0-9a-f]+: [0-9A-F]{8} [0-9A-F]{8} ([0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2} +[0-9]+ (.+)")
-LISTENING = 0x10000  # /proc/net/unix, __SO_ACCEPTCON
 ENDED = 8  # /proc/PID/stat from its state on: page faults of children that have ended (cminflt), proc(5)
 
 
@@ -30,24 +27,6 @@ class Rest:
 
     counted: str
     since: float
-
-
-def in_flight() -> dict[str, int]:
-    """How many connections each Unix socket of this server has now, by path."""
-    return connections(Path("/proc/net/unix").read_bytes().decode(errors="replace"))
-
-
-def connections(table: str) -> dict[str, int]:
-    """How many connections each Unix socket has, accepted or waiting, by path (text of /proc/net/unix).
-
-    A site may bind a socket with any bytes in its name, and the kernel shows them as they are.
-    """
-    found: dict[str, int] = {}
-    for line in table.split("\n"):
-        row = SOCKET.match(line)
-        if row and not int(row[1], 16) & LISTENING:
-            found[row[2]] = found.get(row[2], 0) + 1
-    return found
 
 
 def counted(pid: int, proc: Path = Path("/proc")) -> str:
@@ -121,7 +100,7 @@ def stop_idle(layout: Layout, running: Iterable[Site], pids: Mapping[str, int], 
     marks = handover.leaving(layout)
     standing = {site.name: (site, handover.stand(site, pids, marks)) for site in running if site.php.idle_after}
     alone = {name: (site, one.pid) for name, (site, one) in standing.items() if one.alone}
-    visited = in_flight()
+    visited = connections.by_path()
     busy = [name for name, (site, _) in alone.items() if visited.get(str(site.paths.socket))]
     rests = remember(recall(layout), {name: counted(pid) for name, (_, pid) in alone.items()}, busy, clock)
     for name, (site, pid) in alone.items():

@@ -96,9 +96,9 @@ def each(work: Callable[[Master], str], masters: Sequence[Master]) -> dict[str, 
 
 def reload(layout: Layout, masters: Sequence[Master], generation: str) -> dict[str, str]:
     """Let the masters take up a generation, the busiest last; what is wrong with those that did not, by site."""
-    from fpmjail import idle
+    from fpmjail import connections
 
-    visited = idle.in_flight()
+    visited = connections.by_path()
     ordered = sorted(masters, key=lambda master: visited.get(str(master.site.paths.socket), 0))
     return each(lambda master: reload_one(layout, master.site, generation), ordered)
 

@@ -257,7 +257,7 @@ def catch_up(layout: Layout, site: Site) -> tuple[str, ...]:
         try:
             applied = apply(layout, site, on=known is not None and not known.disabled)
             return vhost.caught_up(layout, site, dropin_directory(layout, site), applied)
-        except (VirtualHostFault, OSError) as error:
+        except Exception as error:  # whatever it is, it stops no other site
             return (f"its virtual host stays as it was: {error}",)
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpmjail import facts, files, masters, systemd
+from fpmjail import connections, facts, files, masters, systemd
 from fpmjail.layout import Layout
 from fpmjail.site import Site
 
@@ -37,7 +37,7 @@ UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 SAID = re.compile(r"^(?:\[\d[^]]*\] )?(?:ERROR|ALERT): (.*)$", re.MULTILINE)
 OF_POOL = re.compile(r"\[pool ([^]]+)\] ")
 AT_LINE = re.compile(r"\[(/[^]]+:\d+)\] ?")
-CONNECTED, ESTABLISHED = "03", "01"  # proc(5): St of /proc/net/unix, st of /proc/net/tcp
+ESTABLISHED = "01"  # st of /proc/net/tcp, proc(5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,16 +190,15 @@ def set_grace(layout: Layout, version: str) -> None:
         place.unlink(missing_ok=True)
 
 
-def at_work(addresses: Iterable[str], unix: str, tcp: str) -> bool:
-    """Whether a connection to one of these addresses is open; `unix` and `tcp` are the tables of /proc/net (proc(5)).
+def at_work(addresses: Iterable[str], unix: Collection[str], tcp: str) -> bool:
+    """Whether a connection to one of these addresses is open; `unix` are the Unix sockets that have one, `tcp` is the
+    text of /proc/net/tcp (proc(5)).
 
     What accept(2) returns has the address of the socket that it came from.
     """
     listen = set(addresses)
     ports = {int(port) for address in listen if (port := address.rpartition(":")[2]).isdigit()}
-    return any(
-        len(line) > 7 and line[5] == CONNECTED and line[7] in listen for line in map(str.split, unix.splitlines())
-    ) or any(
+    return not listen.isdisjoint(unix) or any(
         len(line) > 3 and line[3] == ESTABLISHED and int(line[1].rpartition(":")[2], 16) in ports
         for line in map(str.split, tcp.splitlines())
     )
@@ -209,7 +208,7 @@ def wait_for_quiet(layout: Layout, version: str, patience: float = QUIET) -> boo
     """Wait for a moment in which no request is in flight; False when there was none."""
     addresses = [address for pool in standing(layout, version) for address in pool.listen]
     deadline = time.monotonic() + patience
-    while at_work(addresses, _text(Path("/proc/net/unix")), _tables("tcp", "tcp6")):
+    while at_work(addresses, connections.by_path(), _tables("tcp", "tcp6")):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
 from fpmjail import check, checked, masters, waking
@@ -25,6 +25,7 @@ from fpmjail.site import SERVER_DIRECTORIES, Site
 
 NO_REASON = frozenset({*SERVER_DIRECTORIES, "programs", "accounts"})
 PHP = ("capability", "php")
+DOUBTS = 3  # sites that are not well either
 AGAIN = 1.0  # seconds until the second look: what passes by itself is no reason to go back
 
 Faults = Mapping[tuple[str, str], str]
@@ -39,9 +40,9 @@ def faults(findings: Sequence[Finding]) -> Faults:
     }
 
 
-def worse(before: Faults, after: Faults) -> tuple[str, ...]:
+def worse(before: Faults, after: Faults) -> Faults:
     """What was not bad before; nothing when PHP itself did not work."""
-    return () if PHP in before else tuple(words for key, words in after.items() if key not in before)
+    return {} if PHP in before else {key: words for key, words in after.items() if key not in before}
 
 
 def look(layout: Layout, running: Sequence[Master]) -> dict[str, Faults]:
@@ -59,7 +60,7 @@ def look(layout: Layout, running: Sequence[Master]) -> dict[str, Faults]:
     return found
 
 
-def harmed(layout: Layout, before: Mapping[str, Faults], back: Sequence[Master]) -> dict[str, str]:
+def harmed(layout: Layout, before: Mapping[str, Faults], back: Sequence[Master]) -> dict[str, Faults]:
     """Which sites that came back with a new generation are worse off with it, and how; it takes two looks to say so."""
     first = compare(before, look(layout, back))
     if not first:
@@ -68,28 +69,47 @@ def harmed(layout: Layout, before: Mapping[str, Faults], back: Sequence[Master])
     return compare(before, look(layout, [master for master in back if master.site.name in first]))
 
 
-def compare(before: Mapping[str, Faults], after: Mapping[str, Faults]) -> dict[str, str]:
+def compare(before: Mapping[str, Faults], after: Mapping[str, Faults]) -> dict[str, Faults]:
     """What is worse, by the names of the sites; one that could not be looked at before is not compared."""
-    found = {name: "; ".join(worse(before[name], faults)) for name, faults in after.items() if name in before}
-    return {name: words for name, words in found.items() if words}
+    found = {name: worse(before[name], faults) for name, faults in after.items() if name in before}
+    return {name: faults for name, faults in found.items() if faults}
 
 
-def lost(before: Mapping[str, Faults], silent: Mapping[str, str]) -> dict[str, str]:
+def lost(before: Mapping[str, Faults], silent: Mapping[str, str]) -> dict[str, Faults]:
     """The sites that did not come back at all, without those whose PHP did not work before either."""
-    return {name: words for name, words in silent.items() if PHP not in before.get(name, {})}
+    return {name: {PHP: words} for name, words in silent.items() if PHP not in before.get(name, {})}
 
 
-def decisive(before: Mapping[str, Faults], stuck: Mapping[str, str], witnesses: int = 0) -> bool:
-    """Whether the sites that are worse off are more than half of those whose PHP worked before, and of the witnesses:
-    those that did not run, and whose PHP works now."""
-    return 2 * len(stuck) > witnesses + sum(PHP not in faults for faults in before.values())
+def words(stuck: Mapping[str, Faults]) -> dict[str, str]:
+    """What is worse, in words."""
+    return {name: "; ".join(faults.values()) for name, faults in stuck.items()}
 
 
-def witnesses(layout: Layout, idle: Sequence[Site], running: int) -> int:
-    """Of some sites that do not run, as many as run but at least a few, how many work when they are woken. Which ones
-    are asked, nobody can know before."""
-    asked = random.SystemRandom().sample(idle, min(len(idle), max(running, waking.FEW)))
-    silent = masters.each(lambda one: masters.complaint(layout, one.site), [Master(site, 0) for site in asked])
-    for site in asked:
-        waking.lay_down(layout, site)
-    return len(asked) - len(silent)
+def votes(before: Mapping[str, Faults], stuck: Mapping[str, Faults]) -> int:
+    """How many more sites would have to be well, so that those that are worse off are no more than half: above 0 when
+    they are more than half of those whose PHP worked before."""
+    return 2 * len(stuck) - sum(PHP not in faults for faults in before.values())
+
+
+def outvoted(layout: Layout, idle: Sequence[Site], needed: int, stuck: Mapping[str, Faults]) -> bool:
+    """Whether so many of the sites that did not run are well when they are woken, without what the others complain of.
+
+    Nobody can know before which ones are asked. It ends as soon as some are not well either: then they speak for those
+    that are worse off.
+    """
+    complaints = frozenset(key for faults in stuck.values() for key in faults)
+    well = bad = 0
+    asked = random.SystemRandom().sample(idle, len(idle)) if needed <= len(idle) else []
+    while asked and well < needed and bad < DOUBTS:
+        size = min(masters.AT_ONCE, waking.allowed(), needed - well)
+        turn, asked = asked[:size], asked[size:]
+        good = sum(is_well(found, complaints) for found in look(layout, [Master(site, 0) for site in turn]).values())
+        well, bad = well + good, bad + len(turn) - good
+        for site in turn:
+            waking.lay_down(layout, site)
+    return 0 < needed <= well
+
+
+def is_well(found: Faults, complaints: Collection[tuple[str, str]]) -> bool:
+    """Whether a site works, and has none of these faults."""
+    return PHP not in found and found.keys().isdisjoint(complaints)

@@ -113,11 +113,13 @@ def settle(task: Task, current: str) -> Outcome:
         holds.clear(task.layout, task.profile.id)
     if task.mode.dry_run or not task.pending.exists():
         return task.kept(Decision.CURRENT)
+    manifest = task.manifest(current)
+    unlinked = renew_jails(task, None, manifest) if manifest else ()
     behind = masters.outdated(masters.using(task.layout, task.sites, task.profile.id), current)
     stuck = masters.reload(task.layout, behind, current)
-    if not stuck:
+    if not stuck and not unlinked:
         finish(task, {current})
-    return task.kept(Decision.CURRENT, *blame(stuck))
+    return task.kept(Decision.CURRENT, *unlinked, *blame(stuck))
 
 
 def finish(task: Task, keep: set[str]) -> None:
@@ -195,22 +197,21 @@ def switch(task: Task, manifest: Manifest, warnings: tuple[str, ...]) -> Outcome
     back = [master for master in running if master.site.name not in silent]
     lost = regression.lost(earlier, silent)
     stuck = regression.harmed(task.layout, earlier, back) | lost
-    if before and regression.decisive(earlier, stuck) and regression.decisive(earlier, stuck, asleep(task, running)):
-        return go_back(task, before, manifest, stuck)
+    words = regression.words(stuck)
+    needed = regression.votes(earlier, stuck)
+    if before and needed > 0 and not regression.outvoted(task.layout, asleep(task, running), needed, stuck):
+        return go_back(task, before, manifest, words)
     holds.clear(task.layout, task.profile.id)
-    if not lost:  # else the next run tries their reload again
+    if not lost and not unlinked:  # else the next run tries that again
         finish(task, {manifest.digest, *filter(None, (before,))})
-    words = (*describe(old, manifest), *warnings, *unlinked, *blame(stuck))
-    return Outcome(task.profile.id, Decision.SWITCH, before, manifest.digest, words)
+    said = (*describe(old, manifest), *warnings, *unlinked, *blame(words))
+    return Outcome(task.profile.id, Decision.SWITCH, before, manifest.digest, said)
 
 
-def asleep(task: Task, running: Sequence[Master]) -> int:
-    """How many of the sites that did not run are witnesses for a new generation."""
-    from fpmjail import regression
-
+def asleep(task: Task, running: Sequence[Master]) -> list[Site]:
+    """The sites with this image that did not run."""
     up = {master.site.name for master in running}
-    idle = [site for site in task.sites if site.name not in up and not site.shared and has_image(task, site)]
-    return regression.witnesses(task.layout, idle, len(running))
+    return [site for site in task.sites if site.name not in up and not site.shared and has_image(task, site)]
 
 
 def has_image(task: Task, site: Site) -> bool:

@@ -124,7 +124,7 @@ def go_back(layout: Layout, sites: tuple[Site, ...]) -> Result:
     image.switch(layout, way.profile, way.then)
     unlinked = renewal.renew_jails(task, new, old)
     stuck = masters.reload(layout, masters.running(layout, sites), way.then)
-    if not stuck:
+    if not stuck and not unlinked:
         task.pending.unlink(missing_ok=True)
     words = (
         f"image {way.profile} went back from {way.now} to {way.then} and is held there",
@@ -134,4 +134,4 @@ def go_back(layout: Layout, sites: tuple[Site, ...]) -> Result:
         "upgrades of the server do not reach these sites until then; "
         f"to follow the server again: fpmjail rollback --release-hold {way.profile}",
     )
-    return Result(way, not stuck, words)
+    return Result(way, not stuck and not unlinked, words)

@@ -182,7 +182,7 @@ def prove(layout: Layout, one: Arrival) -> Arrival:
         raise fpm.PoolFault(fault)
     if result.passed or (result := answer(layout, site)).passed:
         return one
-    if may_loosen(layout, one) and (loosened := apparmor.loosen(site)):
+    if may_loosen(one) and (loosened := apparmor.loosen(site)):
         if answer(layout, site).passed:
             one.say(loosened)
             return one
@@ -196,10 +196,11 @@ def prove(layout: Layout, one: Arrival) -> Arrival:
     )
 
 
-def may_loosen(layout: Layout, one: Arrival) -> bool:
+def may_loosen(one: Arrival) -> bool:
     """Whether AppArmor may be to blame. For a profile that PHP ran under before it takes that no master comes up: what
     workers answer, and when, is for the site's own code to decide, which must not take down its own walls."""
-    return not one.walled or not handover.look(layout, one.site).serving
+    proven = one.before.apparmor == apparmor.text_of(one.site)
+    return not proven or systemd.properties(one.site.units.service, "ActiveState")["ActiveState"] != "active"
 
 
 def answer(layout: Layout, site: Site, patience: float = 60.0) -> probe.Result:

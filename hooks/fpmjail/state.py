@@ -34,6 +34,7 @@ class State:
     sftp_refused: str | None = None
     disabled: bool = False
     isolation: str = "dedicated"
+    apparmor: str = ""
     arrivals: tuple[Arrival, ...] = ()
 
     @property
@@ -73,8 +74,9 @@ def forget(layout: Layout, name: str) -> None:
 
 
 def set_disabled(layout: Layout, name: str, disabled: bool) -> None:
-    """Remember that an administrator switched the site off, or on again."""
-    write(layout, name, replace(read(layout, name) or State(), disabled=disabled))
+    """Remember that an administrator switched a site off, or on again, that was configured."""
+    if known := read(layout, name):
+        write(layout, name, replace(known, disabled=disabled))
 
 
 def arrived(before: State, version: str, when: str) -> tuple[Arrival, ...]:

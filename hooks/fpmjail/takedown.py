@@ -75,7 +75,8 @@ def remove(layout: Layout, name: str, say: Say) -> None:
         checked.forget(layout, name)
         drop_image(layout, site, say)
     apparmor.forget(site)
-    say(release.way_back(layout, site))
+    off = f"; it is switched off then: fpmjail enable {name}" if cron.marked(layout, name) else ""
+    say(release.way_back(layout, site) + off)
 
 
 def end_processes(site: Site) -> None:

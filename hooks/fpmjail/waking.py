@@ -61,11 +61,11 @@ def idle(layout: Layout, sites: Iterable[Site]) -> tuple[Site, ...]:
 def put_back(layout: Layout, woken: Iterable[Site]) -> None:
     """Let sites be idle that were before and have no visitor now. The lock is taken: a hand-over is not to be
     disturbed."""
-    from fpmjail import idle
+    from fpmjail import connections
 
     with files.lock(layout.lock_file):
         pids, marks = systemd.up(*handover.PATTERNS), handover.leaving(layout)
-        visited = idle.in_flight()
+        visited = connections.by_path()
         for site in woken:
             standing = handover.stand(site, pids, marks)
             if standing.alone and not visited.get(str(site.paths.socket)):

@@ -159,16 +159,17 @@ TLS, CHARSETS = ("capability", "tls"), ("capability", "charsets")
 def test_only_what_a_new_generation_made_worse_counts_against_it() -> None:
     before = {"a": {}, "b": {TLS: "tls"}, "c": {regression.PHP: "php"}}
     after = {"a": {TLS: "tls"}, "b": {TLS: "tls"}, "c": {TLS: "tls"}, "new": {TLS: "tls"}}
-    assert regression.compare(before, after) == {"a": "tls"}
-    assert regression.compare(before, {"b": {TLS: "tls", CHARSETS: "charsets"}}) == {"b": "charsets"}
-    assert regression.lost(before, {"b": "silent", "c": "silent"}) == {"b": "silent"}
+    assert regression.compare(before, after) == {"a": {TLS: "tls"}}
+    assert regression.compare(before, {"b": {TLS: "tls", CHARSETS: "charsets"}}) == {"b": {CHARSETS: "charsets"}}
+    assert regression.lost(before, {"b": "silent", "c": "silent"}) == {"b": {regression.PHP: "silent"}}
+    assert regression.words({"a": {TLS: "tls", CHARSETS: "charsets"}}) == {"a": "tls; charsets"}
 
 
 def test_what_passes_by_itself_is_no_reason_to_go_back(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = [{"a": {TLS: "tls"}, "b": {TLS: "tls"}}, {"a": {}, "b": {TLS: "tls"}}]
     monkeypatch.setattr(regression, "look", lambda *_: looks.pop(0))
     monkeypatch.setattr("time.sleep", lambda _: None)
-    assert regression.harmed(Layout(), {"a": {}, "b": {}}, ()) == {"b": "tls"}
+    assert regression.harmed(Layout(), {"a": {}, "b": {}}, ()) == {"b": {TLS: "tls"}}
     assert looks == []
 
 
@@ -180,11 +181,12 @@ def test_a_database_server_that_fails_meanwhile_is_not_the_generation_s_fault() 
 
 
 def test_one_site_among_several_cannot_bring_the_old_generation_back() -> None:
-    assert regression.decisive({"a": {}}, {"a": "tls"})
-    assert not regression.decisive({"a": {}, "b": {}}, {"a": "tls"})
-    assert regression.decisive({"a": {}, "b": {}, "c": {}}, {"a": "tls", "c": "tls"})
-    assert regression.decisive({"a": {}, "b": {regression.PHP: "php"}}, {"a": "tls"})
-    assert not regression.decisive({"a": {}}, {})
+    worse = {TLS: "tls"}
+    assert regression.votes({"a": {}}, {"a": worse}) > 0
+    assert regression.votes({"a": {}, "b": {}}, {"a": worse}) <= 0
+    assert regression.votes({"a": {}, "b": {}, "c": {}}, {"a": worse, "c": worse}) > 0
+    assert regression.votes({"a": {}, "b": {regression.PHP: "php"}}, {"a": worse}) > 0
+    assert regression.votes({"a": {}}, {}) <= 0
 
 
 def test_a_program_that_fails_after_its_upgrade_is_not_the_generation_s_fault() -> None:

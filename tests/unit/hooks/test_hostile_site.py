@@ -34,7 +34,6 @@ from fpmjail import (
 )
 from fpmjail import site as sites
 from fpmjail.arrival import Arrival, Surroundings
-from fpmjail.handover import Standing
 from fpmjail.layout import Layout
 from fpmjail.manifest import Manifest
 from fpmjail.places import Account
@@ -122,6 +121,7 @@ def test_a_site_that_was_switched_off_stays_off_when_its_package_goes_and_comes_
 
     assert on()
     state.set_disabled(layout, "a", True)
+    assert state.read(layout, "a") is None, "nothing is known of a site that was never configured"
     cron.mark(layout, "a", off=True)
     state.forget(layout, "a")
     assert not on() and configure.remember(layout, configure.arriving(layout, "a", print, {})).disabled
@@ -129,21 +129,31 @@ def test_a_site_that_was_switched_off_stays_off_when_its_package_goes_and_comes_
     assert on()
 
 
-@pytest.mark.parametrize(("walled", "serving", "may"), [(False, 7, True), (True, 7, False), (True, 0, True)])
+@pytest.mark.parametrize(
+    ("proven", "state", "may"),
+    [("other", "active", True), ("", "active", True), ("same", "active", False), ("same", "activating", True)],
+)
 def test_a_site_that_keeps_its_workers_busy_takes_down_no_wall_of_apparmor(
-    walled: bool, serving: int, may: bool, layout: Layout, monkeypatch: pytest.MonkeyPatch
+    proven: str, state: str, may: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handover, "look", lambda layout, site: Standing(serving, False, ()))
-    assert starting.may_loosen(layout, replace(arriving("a"), walled=walled)) is may
+    """Only a profile that PHP never ran under, or one under which no PHP comes up."""
+    monkeypatch.setattr(apparmor, "text_of", lambda site: "same")
+    monkeypatch.setattr(systemd, "properties", lambda unit, *names: {"ActiveState": state})
+    assert starting.may_loosen(replace(arriving("a"), known=State(apparmor=proven))) is may
 
 
-def test_whether_a_profile_was_in_force_is_known_before_it_is_loaded_anew(
-    layout: Layout, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sites, "load", lambda path: named("a"))
-    monkeypatch.setattr(places, "check_account", lambda *_: arriving("a").owner)
-    monkeypatch.setattr(apparmor, "in_force", lambda site: True)
-    assert configure.arriving(layout, "a", print, {}).walled
+def test_the_profile_that_php_ran_under_is_known_by_its_text_and_the_administrators(tmp_path: Path) -> None:
+    where = apparmor.Places(profiles=tmp_path, kernel=tmp_path)
+    site = replace(named("a"), sandbox=(("AppArmorProfile", "-site-a-jail"),))
+    (tmp_path / "profiles").write_text("site-a-jail (enforce)\n")
+    (tmp_path / "site-a-jail").write_text("profile\n")
+    (tmp_path / "local").mkdir()
+    seen = [apparmor.text_of(site, where)]
+    (tmp_path / "local/site-a-jail").write_text("/srv/** r,\n")
+    seen.append(apparmor.text_of(site, where))
+    (tmp_path / "profiles").write_text("site-a-jail (complain)\n")
+    seen.append(apparmor.text_of(site, where))
+    assert len(set(seen)) == 3 and seen[2] == ""
 
 
 def test_a_refresh_that_fails_keeps_neither_the_last_word_nor_the_web_servers_from_coming(
@@ -189,24 +199,51 @@ def test_a_jail_that_cannot_get_its_links_keeps_no_other_from_them(
     assert words[0].startswith("site a lacks links of its /etc: KeyError: ") and "fpmjail configure a" in words[0]
 
 
-def test_the_one_site_that_is_awake_brings_no_old_generation_back_for_those_that_sleep(
-    layout: Layout, monkeypatch: pytest.MonkeyPatch
-) -> None:
+TLS = ("capability", "tls")
+
+
+@pytest.fixture
+def woken(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Sites that are woken and laid down again; those whose names begin with b have no PHP, with t no TLS."""
+    awake: list[str] = []
     laid: list[str] = []
-    monkeypatch.setattr(masters, "complaint", lambda layout, site: "no answer" if site.name == "b" else "")
-    monkeypatch.setattr(waking, "lay_down", lambda layout, site: laid.append(site.name))
-    assert regression.witnesses(layout, [named(name) for name in "bcd"], running=1) == 2
-    assert sorted(laid) == ["b", "c", "d"], "they are idle again"
-    assert regression.witnesses(layout, [named(f"s{number}") for number in range(100)], 20) == 20
-    assert regression.witnesses(layout, [], 3) == 0
-    assert regression.decisive({"a": {}}, {"a": "worse"}) and not regression.decisive({"a": {}}, {"a": "worse"}, 1)
-    assert regression.decisive({"a": {}, "b": {}}, {"a": "worse", "b": "worse"}, 1)
+
+    def look(layout: Layout, running: list[masters.Master]) -> dict[str, regression.Faults]:
+        names = [master.site.name for master in running]
+        awake.extend(names)
+        faults = {"b": {regression.PHP: "no answer"}, "t": {TLS: "no certificate"}}
+        return {name: faults.get(name[0], {}) for name in names}
+
+    def lay_down(layout: Layout, site: sites.Site) -> None:
+        laid.append(site.name)
+        assert len(awake) - len(laid) < masters.AT_ONCE, "no more are awake than memory has room for"
+
+    monkeypatch.setattr(regression, "look", look)
+    monkeypatch.setattr(waking, "lay_down", lay_down)
+    return laid
 
 
-def test_only_sites_that_are_on_and_have_the_image_are_witnesses(
-    layout: Layout, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("idle", "needed", "keeps"),
+    [
+        ("g1", 1, True),  # one site alone is worse off, and one of those that sleep is well
+        ("b1 g1 g2 g3", 1, True),
+        ("b1", 1, False),  # it is not the only one
+        ("t1 t2 t3 t4", 1, False),  # they complain of the same
+        ("g1 g2", 3, False),  # too few sleep to say anything
+        ("", 1, False),
+        (" ".join(f"g{number}" for number in range(50)), 20, True),
+    ],
+)
+def test_the_one_site_that_is_awake_brings_no_old_generation_back_for_those_that_sleep(
+    idle: str, needed: int, keeps: bool, layout: Layout, woken: list[str]
 ) -> None:
-    asked: list[str] = []
+    stuck = {"evil": {TLS: "no certificate"}}
+    assert regression.outvoted(layout, [named(name) for name in idle.split()], needed, stuck) is keeps
+    assert len(woken) == len(set(woken)) <= needed + regression.DOUBTS, "no more are asked than it takes"
+
+
+def test_only_sites_that_are_on_and_have_the_image_are_asked(layout: Layout) -> None:
     site = named("a")
     for name, known in {
         "up": State(profile=site.profile.id),
@@ -215,15 +252,9 @@ def test_only_sites_that_are_on_and_have_the_image_are_witnesses(
         "other": State(profile="0123456789ab"),
     }.items():
         state.write(layout, name, known)
-
-    def witnesses(layout: Layout, idle: list[sites.Site], running: int) -> int:
-        asked.extend(one.name for one in idle)
-        return len(idle)
-
-    monkeypatch.setattr(regression, "witnesses", witnesses)
     members = tuple(named(name) for name in ("up", "idle", "off", "other", "new"))
     task = Task(layout, site.profile, members, Mode())
-    assert renewal.asleep(task, [masters.Master(named("up"), 7)]) == 1 and asked == ["idle"]
+    assert [one.name for one in renewal.asleep(task, [masters.Master(named("up"), 7)])] == ["idle"]
 
 
 def test_an_image_is_kept_for_a_site_that_has_it_until_its_new_version_is_configured(

@@ -6,10 +6,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,36 +24,11 @@ GOLDEN = Path(__file__).parents[2] / "golden/example"
 SERVICE = "site-example-jail.service"
 FIRST, SECOND = "site-example-jail-standby@01ab.service", "site-example-jail-standby@99ff.service"
 STATUS = "Name:\t\udcff\nvoluntary_ctxt_switches:\t5\n"
-TABLE = """\
-Num       RefCount Protocol Flags    Type St Inode Path
-0000000000000000: 00000002 00000000 00010000 0001 01 11111 /run/fpmjail/example.sock
-0000000000000000: 00000003 00000000 00000000 0001 03 22222 /run/fpmjail/example.sock
-0000000000000000: 00000002 00000000 00000000 0001 02     0 /run/fpmjail/example.sock
-0000000000000000: 00000002 00000000 00010000 0001 01 33333 /run/fpmjail/other.sock
-0000000000000000: 00000003 00000000 00000000 0001 03 44444
-0000000000000000: 00000003 00000000 00000000 0001 03 55555 /run/a name with spaces
-"""
 
 
 @pytest.fixture
 def site() -> Site:
     return parse(next(GOLDEN.rglob("site.json")).read_bytes())
-
-
-def test_connections_that_wait_count_and_the_listener_does_not() -> None:
-    assert idle.connections(TABLE) == {"/run/fpmjail/example.sock": 2, "/run/a name with spaces": 1}
-
-
-def test_whatever_bytes_a_site_gives_to_its_sockets_the_others_are_counted(tmp_path: Path) -> None:
-    place = str(tmp_path / "example.sock")
-    names = (place, str(tmp_path / "\udcff"), "\0a\na b c zz e f g h", "\0\x85 1: 0 0 zz")
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in (*names, "client")]
-        for one, name in zip(sockets, names, strict=False):
-            one.bind(os.fsencode(name))
-            one.listen()
-        sockets[-1].connect(place)
-        assert idle.in_flight()[place] == 1
 
 
 def test_a_process_with_any_bytes_in_its_name_is_counted(tmp_path: Path) -> None:

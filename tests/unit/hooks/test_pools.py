@@ -13,11 +13,7 @@ from fpmjail.pools import Pool
 from fpmjail.systemd import Answer
 
 WWW = "; comment\n[www]\nuser = www-data\nlisten = /run/php/php8.4-fpm.sock ; here\n\n[ global ]\nlisten = x\n"
-UNIX = """Num       RefCount Protocol Flags    Type St Inode Path
-000000008f591ae1: 00000002 00000000 00010000 0001 01 7127814 /run/php/php8.4-fpm.sock
-000000004d959bce: 00000003 00000000 00000000 0001 03 7129368 /run/php/other.sock
-000000004d959bcf: 00000003 00000000 00000000 0001 03 7129369
-"""
+UNIX = {"/run/php/other.sock": 1}
 TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:2328 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
    1: 0100007F:2329 0100007F:C350 01 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
