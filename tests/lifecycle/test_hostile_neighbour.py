@@ -21,12 +21,19 @@ writable: [uploads]
 SOCKETS = """<?php
 ignore_user_abort(true);
 set_time_limit(0);
-$names = ["/tmp/\\xff", "\\0a\\na b c zz e f g h", "\\0\\x85 1: 0 0 zz"];
+$row = "0: 00000003 00000000 00000000 0001 03 1 /run/fpmjail/victim.sock";
+$names = ["/tmp/\\xff", "\\0a\\na b c zz e f g h", "\\0\\x85 1: 0 0 zz", "\\0a\\n$row"];
 $held = array_map(fn($name) => stream_socket_server("unix://$name"), $names);
 echo count(array_filter($held));
 flush();
 fastcgi_finish_request();
 sleep(60);
+"""
+CONNECTIONS = """
+import sys
+sys.path.insert(0, "/usr/share/fpmjail")
+from fpmjail import connections
+print(connections.by_path().get("/run/fpmjail/victim.sock"))
 """
 STOPS = """\
 import os, signal, time
@@ -80,7 +87,7 @@ def generation(server: Server) -> str:
 
 def test_sockets_of_any_name_keep_no_site_from_its_refresh(server: Server) -> None:
     server.write_page("sockets.php", SOCKETS, "evil")
-    assert server.get("/sockets.php", "evil.example.org").body == "3"
+    assert server.get("/sockets.php", "evil.example.org").body == "4"
     assert "zz" in server.run("cat", "/proc/net/unix").stdout
     before = generation(server)
     server.shell(f"echo '; anew' >>/etc/php/{server.php}/fpm/php.ini")
@@ -88,6 +95,7 @@ def test_sockets_of_any_name_keep_no_site_from_its_refresh(server: Server) -> No
     assert "Error" not in said and generation(server) != before, said
     server.assert_true_to_host("victim")
     assert server.run("fpmjail", "tend").output == ""
+    assert server.run("python3", "-c", CONNECTIONS).stdout == "None\n"
     assert server.faults("victim") == []
 
 

@@ -123,6 +123,19 @@ def test_other_lines_of_a_description_make_nothing_happen() -> None:
     assert found.changes and found.consequences == ()
 
 
+def test_files_of_the_sites_own_code_are_no_configuration_of_the_server() -> None:
+    package = planned(shop())
+    place = "var/www/shop/htdocs/docs/nginx.conf"
+    old, new = (replace(package, entries=(*package.entries, File(place, text))) for text in (b"\xff", b"\xfe"))
+    found = of(old, replace(new, version="1.1+deb13"))
+    assert found.changes and found.consequences == ()
+
+
+def test_a_move_to_private_mounts_is_no_hand_over() -> None:
+    found = compared("", "version: 1.1\njail: {mounts: private}\n")
+    assert "PHP starts anew, and requests wait for it" in found.consequences
+
+
 def test_a_job_that_changes_starts_no_php_anew() -> None:
     job = "cron: [{{name: a, schedule: daily, command: php {}.php}}]\n"
     found = compared(job.format("a"), "version: 1.1\n" + job.format("b"))
