@@ -318,5 +318,5 @@ def test_a_program_that_cannot_be_in_a_jail_is_refused_with_the_reason(server: S
     else:
         said = server.run("dpkg", "--configure", "site-refused-jail", check=False)
     assert not said.good and words in said.output, said
-    assert "correct `jail.programs` in refused.yaml (refused.yaml:8:" in said.output, said
+    assert "correct `jail.programs` in refused.yaml:8:" in said.output, said
     assert server.exists("/run/fpmjail/refused.sock") is False
