@@ -99,7 +99,7 @@ def source(options: argparse.Namespace) -> int:
     code = read_code(site)
     made = comparing.planned(as_in_the_tree(site, text), release, None, _moment(), code)
     path: Path = options.output or Path(made.package)
-    write_source(source_files(site, made, text), path, in_the_tree(site, code))
+    write_source(source_files(made, text), path, in_the_tree(site, code))
     print(f"{path} is written, for {release}: now cd {shlex.quote(str(path))} && dpkg-buildpackage -us -uc")
     return 0
 

@@ -28,14 +28,13 @@ debian/changelog has the version and the Debian release; dch(1) writes it.
 """
 
 
-def source_files(site: Site, made: PackagePlan, description: str) -> Mapping[str, str]:
+def source_files(made: PackagePlan, description: str) -> Mapping[str, str]:
     """Return the texts of a source package's files by their paths."""
-    root = site_names(site).document_root.lstrip("/")
     documents = {file.path.rpartition("/")[2]: file.content for file in made.files if "/share/doc/" in file.path}
     return {
         "debian/changelog": gzip.decompress(documents["changelog.gz"]).decode(),
         "debian/control": _control(dict(made.control)),
-        "debian/copyright": documents["copyright"].decode().replace(f"Files: {root}/*", f"Files: {site.code}/*"),
+        "debian/copyright": documents["copyright"].decode(),
         DESCRIPTION: without_version(description),
         "debian/rules": RULES,
         "debian/source/format": "3.0 (native)\n",
