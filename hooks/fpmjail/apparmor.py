@@ -112,7 +112,7 @@ def in_force(site: Site, places: Places = Places()) -> bool:
     return bool(name) and loaded(name, places) == ENFORCE
 
 
-def text_of(site: Site, places: Places = Places()) -> str:
+def fingerprint(site: Site, places: Places = Places()) -> str:
     """A short name for the profile that a site's processes have, with the administrator's rules; empty for none."""
     if not in_force(site, places):
         return ""

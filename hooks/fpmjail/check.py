@@ -48,7 +48,8 @@ from fpmjail.site import Site
 if TYPE_CHECKING:
     from fpmjail import outside
 
-MOMENT, LOOKS_AGAIN = 0.05, 3  # seconds
+MOMENT = 0.05  # seconds that systemd may take from a process's user to its last wall
+LOOKS_AGAIN = 3
 FEW = 200  # so many services are named to systemd; of more it tells all that it has
 
 

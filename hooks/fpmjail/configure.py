@@ -112,7 +112,7 @@ def arriving(layout: Layout, name: str, say: Say, users: Mapping[str, tuple[Site
     before = state.read(layout, name)
     refuse_another_isolation(site, before)
     owner = places.check_account(site, sites.with_same_user(layout, site, users))
-    return Arrival(site, owner, before, surroundings(site), say, off=cron.marked(layout, name))
+    return Arrival(site, owner, before, surroundings(site), say, off=state.marked(layout, name))
 
 
 def place(layout: Layout, one: Arrival) -> Arrival:
@@ -273,7 +273,7 @@ def hosted(one: Arrival, result: vhost.Result) -> Arrival | Exception:
 def beside_the_web(layout: Layout, one: Arrival) -> Arrival:
     """Jobs and SFTP: on with the site, off with it. What is wrong there is said and keeps no page from anybody."""
     site = one.site
-    cron.mark(layout, site.name, not one.on)
+    state.mark(layout, site.name, not one.on)
     for timer in cron.forget_former(site):
         one.say(f"{timer} is gone, as its job is")
     transfer = sftp.apply(layout, site, not one.on)
@@ -304,7 +304,7 @@ def remember(layout: Layout, one: Arrival) -> State:
         units=before.units if one.around.forbidden else unit_fingerprint(site),
         socket=before.socket if one.around.forbidden else socket_fingerprint(site),
         isolation=site.isolation,
-        apparmor=apparmor.text_of(site) if one.started else before.apparmor,
+        apparmor=apparmor.fingerprint(site) if one.started else before.apparmor,
         pool_dropins=before.pool_dropins if one.applied.refused else dropin.fingerprint(pool),
         web_dropins=before.web_dropins if one.host.refused else dropin.fingerprint(directives),
         pool_refused=one.applied.refused,
@@ -318,7 +318,6 @@ def switch(layout: Layout, name: str, on: bool, say: Say) -> None:
     """`fpmjail enable` and `disable`: the admin's switch, which later configurations honour."""
     site = sites.load(layout.sites / name / "site.json")
     with files.lock(layout.lock_file):
-        cron.mark(layout, name, off=not on)
         state.set_disabled(layout, name, not on)
         if not on:
             takedown.withdraw(layout, site)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpmjail import files, inside, systemd
+from fpmjail import inside, systemd
 from fpmjail.layout import Layout
 from fpmjail.site import Job, Site
 
@@ -40,21 +40,6 @@ class Fate:
         if not self.last:
             return "never ran"
         return f"{self.result}, status {self.status}" if self.failed else "good"
-
-
-def mark(layout: Layout, name: str, off: bool) -> None:
-    """Leave the mark that keeps timers off after a boot, and a site whose package goes and comes again, or take it
-    away."""
-    place = layout.site_state(name) / "switched-off"
-    if off:
-        files.touch(place)
-    else:
-        place.unlink(missing_ok=True)
-
-
-def marked(layout: Layout, name: str) -> bool:
-    """Whether an administrator has switched the site off."""
-    return (layout.site_state(name) / "switched-off").exists()
 
 
 def units(site: Site) -> tuple[str, ...]:

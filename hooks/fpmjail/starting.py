@@ -199,7 +199,7 @@ def prove(layout: Layout, one: Arrival) -> Arrival:
 def may_loosen(one: Arrival) -> bool:
     """Whether AppArmor may be to blame. For a profile that PHP ran under before it takes that no master comes up: what
     workers answer, and when, is for the site's own code to decide, which must not take down its own walls."""
-    proven = one.before.apparmor == apparmor.text_of(one.site)
+    proven = one.before.apparmor == apparmor.fingerprint(one.site)
     return not proven or systemd.properties(one.site.units.service, "ActiveState")["ActiveState"] != "active"
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from fpmjail import files
 from fpmjail.layout import Layout
@@ -73,8 +74,31 @@ def forget(layout: Layout, name: str) -> None:
     (layout.state / name / "state.json").unlink(missing_ok=True)
 
 
+def mark(layout: Layout, name: str, off: bool) -> None:
+    """Leave the mark that keeps the site off, its timers after a boot too, when its package goes and comes again; or
+    take it away."""
+    files.make_directory(layout.state / name, 0, 0, 0o755)
+    place = switched_off(layout, name)
+    if off:
+        files.touch(place)
+    else:
+        place.unlink(missing_ok=True)
+
+
+def marked(layout: Layout, name: str) -> bool:
+    """Whether an administrator has switched the site off."""
+    return switched_off(layout, name).exists()
+
+
+def switched_off(layout: Layout, name: str) -> Path:
+    """The mark; the package's timers name it as well."""
+    return layout.site_state(name) / "switched-off"
+
+
 def set_disabled(layout: Layout, name: str, disabled: bool) -> None:
-    """Remember that an administrator switched a site off, or on again, that was configured."""
+    """Remember that an administrator switched a site off, or on again; of one that was never configured the mark is all
+    that there is to remember."""
+    mark(layout, name, disabled)
     if known := read(layout, name):
         write(layout, name, replace(known, disabled=disabled))
 

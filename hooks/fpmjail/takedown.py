@@ -75,7 +75,7 @@ def remove(layout: Layout, name: str, say: Say) -> None:
         checked.forget(layout, name)
         drop_image(layout, site, say)
     apparmor.forget(site)
-    off = f"; it is switched off then: fpmjail enable {name}" if cron.marked(layout, name) else ""
+    off = f"; it is switched off then: fpmjail enable {name}" if state.marked(layout, name) else ""
     say(release.way_back(layout, site) + off)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from test_site_json import EXAMPLE, read
 
-from fpmjail import cron, systemd
+from fpmjail import cron, state, systemd
 from fpmjail.cron import Fate
 from fpmjail.layout import Layout
 from fpmjail.site import Site
@@ -55,5 +55,5 @@ def test_the_mark_that_keeps_timers_off_comes_and_goes(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     layout.site_state("example").mkdir(parents=True)
     for off in (True, True, False, False):
-        cron.mark(layout, "example", off)
+        state.mark(layout, "example", off)
         assert (layout.site_state("example") / "switched-off").exists() == off

@@ -15,7 +15,6 @@ from fpmjail import (
     announcing,
     apparmor,
     configure,
-    cron,
     files,
     handover,
     image,
@@ -40,14 +39,6 @@ from fpmjail.places import Account
 from fpmjail.refresh import Mode, Task
 from fpmjail.state import State
 from fpmjail.systemd import Answer
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    there = Layout(tmp_path)
-    there.run.mkdir(parents=True)
-    there.state.mkdir(parents=True)
-    return there
 
 
 class Reported:
@@ -114,7 +105,6 @@ def test_a_site_that_was_switched_off_stays_off_when_its_package_goes_and_comes_
     monkeypatch.setattr(sites, "load", lambda path: named("a"))
     monkeypatch.setattr(places, "check_account", lambda *_: arriving("a").owner)
     monkeypatch.setattr(configure, "surroundings", lambda site: Surroundings(systemd=True, live=True))
-    layout.site_state("a").mkdir(parents=True)
 
     def on() -> bool:
         return configure.arriving(layout, "a", print, {}).on
@@ -122,10 +112,9 @@ def test_a_site_that_was_switched_off_stays_off_when_its_package_goes_and_comes_
     assert on()
     state.set_disabled(layout, "a", True)
     assert state.read(layout, "a") is None, "nothing is known of a site that was never configured"
-    cron.mark(layout, "a", off=True)
     state.forget(layout, "a")
     assert not on() and configure.remember(layout, configure.arriving(layout, "a", print, {})).disabled
-    cron.mark(layout, "a", off=False)
+    state.set_disabled(layout, "a", False)
     assert on()
 
 
@@ -137,7 +126,7 @@ def test_a_site_that_keeps_its_workers_busy_takes_down_no_wall_of_apparmor(
     proven: str, state: str, may: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only a profile that PHP never ran under, or one under which no PHP comes up."""
-    monkeypatch.setattr(apparmor, "text_of", lambda site: "same")
+    monkeypatch.setattr(apparmor, "fingerprint", lambda site: "same")
     monkeypatch.setattr(systemd, "properties", lambda unit, *names: {"ActiveState": state})
     assert starting.may_loosen(replace(arriving("a"), known=State(apparmor=proven))) is may
 
@@ -148,11 +137,11 @@ def test_the_profile_that_php_ran_under_is_known_by_its_text_and_the_administrat
     (tmp_path / "profiles").write_text("site-a-jail (enforce)\n")
     (tmp_path / "site-a-jail").write_text("profile\n")
     (tmp_path / "local").mkdir()
-    seen = [apparmor.text_of(site, where)]
+    seen = [apparmor.fingerprint(site, where)]
     (tmp_path / "local/site-a-jail").write_text("/srv/** r,\n")
-    seen.append(apparmor.text_of(site, where))
+    seen.append(apparmor.fingerprint(site, where))
     (tmp_path / "profiles").write_text("site-a-jail (complain)\n")
-    seen.append(apparmor.text_of(site, where))
+    seen.append(apparmor.fingerprint(site, where))
     assert len(set(seen)) == 3 and seen[2] == ""
 
 

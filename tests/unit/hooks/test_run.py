@@ -13,14 +13,6 @@ from fpmjail.layout import Layout
 from fpmjail.refresh import Decision, Outcome
 
 
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    there = Layout(tmp_path)
-    there.state.mkdir(parents=True)
-    there.run.mkdir(parents=True)
-    return there
-
-
 def outcome(decision: Decision) -> Outcome:
     return Outcome("0123456789ab", decision, "a" * 16, "b" * 16, ("libc6 2.41-1 -> 2.41-2",))
 
