@@ -19,6 +19,7 @@ from fpmjail.site import Site
 
 GRACE = 20  # seconds that requests in flight have at a reload; all sites wait for them
 MARGIN = 15.0  # seconds beyond those until a master has to be back
+LONGEST_WAIT = 600.0  # seconds: dpkg waits as long, whatever an administrator allows a request
 QUIET = 10.0  # seconds to wait for a moment without any request
 STABLE = 0.5  # seconds after which a master that came back stays
 LONGEST_ADDRESS = 107  # bytes of sun_path, unix(7)
@@ -223,7 +224,7 @@ def reload(layout: Layout, version: str) -> bool:
     """Reload a running master in a quiet moment if there is one; True when it came back with what is there now."""
     unit = service(version)
     before = masters.start(systemd.main_pid(unit))
-    patience = longest_grace(layout, version) + MARGIN
+    patience = min(longest_grace(layout, version) + MARGIN, LONGEST_WAIT)
     wait_for_quiet(layout, version)
     if not systemd.systemctl("reload", unit).good:
         return False

@@ -129,7 +129,10 @@ def test_the_longest_wait_that_the_files_allow_is_known(layout: Layout, setting:
     assert pools.longest_grace(layout, "8.4") == 100000
 
 
-@pytest.mark.parametrize(("setting", "seconds"), [("", 35), ("process_control_timeout = 2m\n", 135)])
+@pytest.mark.parametrize(
+    ("setting", "seconds"),
+    [("", 35), ("process_control_timeout = 2m\n", 135), ("process_control_timeout = 1d\n", 600)],
+)
 def test_a_reload_waits_as_long_as_requests_in_flight_may_take_and_some_more(
     layout: Layout, monkeypatch: pytest.MonkeyPatch, setting: str, seconds: int
 ) -> None:
